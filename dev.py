@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""Everything one does to this checkout: `python3 dev.py COMMAND [arguments]`.
+
+    demo       show ctxplug at work on a sample conversation
+    test       run the tests; arguments go to pytest
+    setup      make or refresh the environment in .venv
+    lint       ruff's rules and format, and the rules of tests/test_house.py
+    types      mypy --strict
+    contracts  who may import whom
+    wheels     build every distribution, install each alone, run its own tests
+    lock       refresh constraints.txt: names and versions, no addresses
+    cov        run the tests and show what they did not reach
+
+It needs Python 3.11 with pip, or uv. Whatever it installs stays in the checkout (.uv, .venv,
+.wheels). An index that pip is configured for is used for uv as well.
+"""
+
+import ast
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets this far, and should be told
+    sys.exit(
+        f"ctxplug needs Python 3.11 or newer, and {sys.executable} is"
+        f" {sys.version_info[0]}.{sys.version_info[1]}. Run dev.py with a newer one, for example:"
+        f" python3.12 dev.py {' '.join(sys.argv[1:])}"
+    )
+
+import tomllib
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = "Scripts" if os.name == "nt" else "bin"
+CONSTRAINTS = ROOT / "constraints.txt"
+OLDEST_UV = (0, 8)
+PIP_TO_UV = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+}
+
+
+def say(text: str) -> None:
+    """Print one line of progress."""
+    print(f"dev: {text}", flush=True)
+
+
+def run(*command: object, cwd: object = ROOT, env: dict[str, str] | None = None) -> None:
+    """Run `command`, in the checkout if not elsewhere; end with its exit code if it fails."""
+    done = subprocess.run([str(part) for part in command], cwd=str(cwd), env=env)
+    if done.returncode:
+        sys.exit(done.returncode if done.returncode > 0 else 1)
+
+
+def output_of(*command: object) -> str:
+    """Return what `command` prints, or "" if it cannot run."""
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    except OSError:
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+# -- the environment ---------------------------------------------------------------
+
+
+def members() -> list[Path]:
+    """Return the folders of the other distributions of this workspace."""
+    groups = (ROOT / "integrations", ROOT / "plugins")
+    return sorted(project.parent for group in groups for project in group.glob("*/pyproject.toml"))
+
+
+def find_uv() -> str:
+    """Return a uv that runs: from PATH, or from .uv, where it is installed at need."""
+    local = ROOT / ".uv" / "bin" / ("uv.exe" if os.name == "nt" else "uv")
+    for uv in (shutil.which("uv"), str(local)):
+        version = re.match(r"uv (\d+)\.(\d+)", output_of(uv, "--version") if uv else "")
+        if uv and version and tuple(map(int, version.groups())) >= OLDEST_UV:
+            return uv
+    say("installing uv into .uv")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--upgrade"]
+    quiet = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    if subprocess.run([*pip, "--target", str(local.parents[1]), "uv"], env=quiet).returncode:
+        sys.exit(
+            f"dev: pip could not install uv (see above). Give {sys.executable} a pip that reaches"
+            " a package index, or install uv yourself, then run this again."
+        )
+    return str(local)
+
+
+def uv_environment() -> dict[str, str]:
+    """Return the environment for uv, with pip's configured index where uv has none."""
+    found: dict[str, str] = {}
+    listed = output_of(sys.executable, "-m", "pip", "config", "list").splitlines()
+    for line in sorted(listed, key=lambda line: line.startswith(":env:")):  # these win: last
+        key, _, value = line.partition("=")
+        name = PIP_TO_UV.get(key.rpartition(".")[2])
+        if name:
+            between = "," if name == "UV_FIND_LINKS" else " "
+            found[name] = between.join(ast.literal_eval(value).split())
+    if "UV_INDEX" in found:
+        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # how pip treats several indexes
+    chosen = any(name.startswith("UV_") and "INDEX" in name for name in os.environ)
+    return {**({} if chosen else found), **os.environ}
+
+
+def works(venv: Path) -> bool:
+    """Say whether `venv` holds a Python that is new enough."""
+    version = output_of(python_of(venv), "-c", "import sys; print(sys.version_info >= (3, 11))")
+    return version.strip() == "True"
+
+
+def python_of(venv: Path) -> Path:
+    """Return the path of the Python in `venv`."""
+    return venv / BIN / "python"
+
+
+def fingerprint() -> str:
+    """Return a hash of all that decides what .venv holds."""
+    digest = hashlib.sha256(str(ROOT).encode())
+    for file in [ROOT / "pyproject.toml", CONSTRAINTS, *(m / "pyproject.toml" for m in members())]:
+        digest.update(b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def setup() -> None:
+    """Make .venv and install the whole workspace into it, unless nothing has changed."""
+    stamp = VENV / "dev-stamp"
+    fresh = works(VENV)
+    if fresh and stamp.exists() and stamp.read_text() == fingerprint():
+        return
+    uv, environment = find_uv(), uv_environment()
+    if not fresh:
+        say(f"making .venv with Python {sys.version.split()[0]}")
+        run(uv, "venv", "-q", "--clear", "--python", sys.executable, VENV, env=environment)
+    parts = [ROOT, *members()]
+    say(f"installing ctxplug, {len(parts) - 1} more and the tools, held by constraints.txt")
+    editable = [argument for part in parts for argument in ("-e", part)]
+    install = [uv, "pip", "install", "-q", "--python", python_of(VENV), "-c", CONSTRAINTS]
+    run(*install, *editable, "--group", "dev", env=environment)
+    stamp.write_text(fingerprint())
+
+
+def tool(name: str, *arguments: object) -> None:
+    """Run a program of the environment."""
+    setup()
+    run(VENV / BIN / name, *arguments)
+
+
+# -- commands ----------------------------------------------------------------------
+
+
+def demo(*arguments: str) -> None:
+    """Run `ctxplug demo`."""
+    tool("ctxplug", "demo", *arguments)
+
+
+def test(*arguments: str) -> None:
+    """Run pytest on both cores, and on more where there are more."""
+    tool("pytest", "-n", "auto", "--maxprocesses", "8", *arguments)
+
+
+def lint() -> None:
+    """Check style, format and the house rules."""
+    tool("ruff", "check", "--quiet", ".")
+    tool("ruff", "format", "--quiet", "--check", ".")
+    tool("pytest", "-q", "tests/test_house.py")
+
+
+def types() -> None:
+    """Check types."""
+    tool("mypy")
+
+
+def contracts() -> None:
+    """Check who imports whom."""
+    tool("lint-imports")
+
+
+def cov(*arguments: str) -> None:
+    """Run the tests and list the lines that no test reached."""
+    test("--cov", "--cov-report=term-missing:skip-covered", *arguments)
+
+
+def lock() -> None:
+    """Write constraints.txt anew, with the newest versions that fit together."""
+    projects = [ROOT / "pyproject.toml", *(m / "pyproject.toml" for m in members())]
+    plain = ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+    wide = ["--universal", "--fork-strategy", "fewest", "--all-extras", "--group", "dev"]
+    compile_all = [find_uv(), "pip", "compile", "-q", *plain, *wide, *projects]
+    done = subprocess.run(
+        [str(part) for part in compile_all],
+        cwd=ROOT,
+        env=uv_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(done.returncode)
+    lines = (line.partition(";")[0].strip() for line in done.stdout.splitlines())
+    pins = sorted({line for line in lines if re.fullmatch(r"[\w.-]+==[\w.!+-]+", line)})
+    CONSTRAINTS.write_text("".join(f"{pin}\n" for pin in pins))
+    say(f"constraints.txt holds {len(pins)} names and versions")
+
+
+def wheels() -> None:
+    """Build every distribution's wheel and test each where nothing else is installed."""
+    setup()
+    uv, environment = find_uv(), uv_environment()
+    dist = ROOT / ".wheels"
+    shutil.rmtree(dist, ignore_errors=True)
+    built = {}
+    for part in [ROOT, *members()]:
+        name = name_of(part)
+        say(f"building {name}")
+        build = [uv, "build", "-q", "--wheel", "--build-constraints", CONSTRAINTS]
+        run(*build, "--out-dir", dist / name, part, env=environment)
+        (built[name],) = (dist / name).glob("*.whl")
+    ours = dist / "ours.txt"  # holds the workspace's distributions to the wheels just built
+    ours.write_text("".join(f"{name} @ {wheel.as_uri()}\n" for name, wheel in built.items()))
+    for part in [ROOT, *members()]:
+        name = name_of(part)
+        say(f"testing {name} alone")
+        venv = dist / name / "venv"
+        run(uv, "venv", "-q", "--python", python_of(VENV), venv, env=environment)
+        install = [uv, "pip", "install", "-q", "--python", python_of(venv), "-c", CONSTRAINTS]
+        run(*install, "-c", ours, built[name], *test_groups(part), env=environment)
+        test_alone(venv, part)
+
+
+def name_of(part: Path) -> str:
+    """Return the name of the distribution in `part`."""
+    return str(tomllib.loads((part / "pyproject.toml").read_text())["project"]["name"])
+
+
+def test_groups(part: Path) -> list[str]:
+    """Return uv's arguments for the common test tools and those `part` adds of its own."""
+    own = tomllib.loads((part / "pyproject.toml").read_text()).get("dependency-groups", {})
+    places = {ROOT, part} if "test" in own else {ROOT}
+    return [a for p in sorted(places) for a in ("--group", f"{p / 'pyproject.toml'}:test")]
+
+
+def test_alone(venv: Path, part: Path) -> None:
+    """Run the tests of `part` against its installed wheel, and never against the checkout."""
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    for cache in VENV.glob("lib/python*/site-packages/llama_index/core/_static/tiktoken_cache"):
+        environment.setdefault("TIKTOKEN_CACHE_DIR", str(cache))  # data, not a dependency
+    config = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-n", "auto", "--maxprocesses", "8"]
+    with tempfile.TemporaryDirectory() as elsewhere:
+        pytest = [venv / BIN / "pytest", *config, "-p", "no:cacheprovider", part / "tests"]
+        run(*pytest, cwd=elsewhere, env=environment)
+
+
+COMMANDS = (demo, test, setup, lint, types, contracts, wheels, lock, cov)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command named first, with the rest."""
+    by_name = {command.__name__: command for command in COMMANDS}
+    if not arguments or arguments[0] not in by_name:
+        sys.exit(__doc__)
+    by_name[arguments[0]](*arguments[1:])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
