@@ -1,0 +1,203 @@
+"""Every error that ctxplug raises on purpose.
+
+::
+
+    CtxplugError
+    ├── InvalidValueError (ValueError)       a value that cannot be stored; .path says where
+    │   ├── InvalidMessageError              a message or provider dict that makes no sense
+    │   └── InvalidNamespaceError            a namespace or session name that is no key
+    ├── TranscriptError (ValueError)         a transcript file; .path, .line
+    ├── BudgetError                          the window cannot fit; .needed, .budget
+    │   └── UsageLimitError                  a usage limit is reached; .limit, .used, .needed
+    ├── UnknownPriceError (LookupError)      a cost limit needs a price that is unknown; .model
+    ├── EmptyContextError                    there is no user message to answer
+    ├── ClosedError                          the memory or backend was closed
+    ├── NotFoundError (LookupError)          no such record, message or session here
+    ├── UnsupportedError                     the component lacks a capability; .capability
+    ├── UnknownComponentError (LookupError)  no plugin offers that name; .kind, .name, .known
+    ├── PluginError                          a plugin failed; .plugin
+    │   ├── ComponentConflictError           two plugins claim one name; .plugins
+    │   └── GuardError                       a guard refused, failed or hung: nothing was stored
+    └── StorageError                         a backend failed; .target
+        ├── ConflictError                    someone else wrote first; .expected, .found
+        ├── StorageBusyError                 another process holds the lock; .waited seconds
+        ├── StorageFullError                 no space left
+        ├── ReadOnlyError                    the store cannot be written
+        ├── CannotOpenError                  the path cannot be opened at all
+        ├── CorruptStoreError                the file is damaged
+        ├── ForeignFileError                 the file is not a ctxplug store
+        └── NewerSchemaError                 the file was written by a newer ctxplug
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CtxplugError(Exception):
+    """Root of the family: catch this to catch everything ctxplug raises on purpose."""
+
+
+class InvalidValueError(CtxplugError, ValueError):
+    """A value cannot be stored; `path` is its JSON path, such as `metadata.trip[2]`."""
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class InvalidMessageError(InvalidValueError):
+    """A message, or a provider's message dict, is malformed."""
+
+
+class InvalidNamespaceError(InvalidValueError):
+    """A namespace or session name is empty or holds what a key must not hold."""
+
+
+class TranscriptError(CtxplugError, ValueError):
+    """A transcript file cannot be read; `path` and `line` (1-based, 0 if none) say where."""
+
+    def __init__(self, message: str, *, path: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
+
+
+class BudgetError(CtxplugError):
+    """What must be sent does not fit; `needed` and `budget` are tokens."""
+
+    def __init__(self, message: str, *, needed: int, budget: int) -> None:
+        super().__init__(message)
+        self.needed = needed
+        self.budget = budget
+
+
+class UsageLimitError(BudgetError):
+    """A call would exceed the usage limit named `limit`, such as "daily_tokens".
+
+    `used` is what is spent or reserved already, `needed` what the call takes, `budget` the
+    limit itself: tokens, or US dollars for a limit on cost.
+    """
+
+    needed: float  # type: ignore[assignment]  # dollars are no whole numbers
+    budget: float  # type: ignore[assignment]
+
+    def __init__(
+        self, message: str, *, limit: str, used: float, needed: float, budget: float
+    ) -> None:
+        super().__init__(message, needed=0, budget=0)
+        self.limit = limit
+        self.used = used
+        self.needed = needed
+        self.budget = budget
+
+
+class UnknownPriceError(CtxplugError, LookupError):
+    """Cost is limited, and the price of `model` is unknown; unknown is not zero."""
+
+    def __init__(self, message: str, *, model: str | None) -> None:
+        super().__init__(message)
+        self.model = model
+
+
+class EmptyContextError(CtxplugError):
+    """A window was asked for while the session holds no user message."""
+
+
+class ClosedError(CtxplugError):
+    """The object was used after `close()`."""
+
+
+class NotFoundError(CtxplugError, LookupError):
+    """Nothing of that id in this namespace; the text is the same for a foreign id."""
+
+
+class UnsupportedError(CtxplugError):
+    """The component does not declare this `capability`."""
+
+    def __init__(self, message: str, *, capability: str) -> None:
+        super().__init__(message)
+        self.capability = capability
+
+
+class UnknownComponentError(CtxplugError, LookupError):
+    """No loaded plugin registers `name` for extension point `kind`; `known` are the choices."""
+
+    def __init__(self, message: str, *, kind: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.name = name
+        self.known = tuple(known)
+
+
+class PluginError(CtxplugError):
+    """A plugin failed to load, to register or to answer; `plugin` names it."""
+
+    def __init__(self, message: str, *, plugin: str) -> None:
+        super().__init__(message)
+        self.plugin = plugin
+
+
+class ComponentConflictError(PluginError):
+    """Two plugins claim one component name; `plugins` names both."""
+
+    def __init__(self, message: str, *, plugins: Sequence[str]) -> None:
+        super().__init__(message, plugin=plugins[-1])
+        self.plugins = tuple(plugins)
+
+
+class GuardError(PluginError):
+    """A redaction or write-judgement plugin refused, failed or hung; nothing was stored."""
+
+
+class StorageError(CtxplugError):
+    """A backend failed; `target` names the file or server, the cause is chained."""
+
+    def __init__(self, message: str, *, target: str = "") -> None:
+        super().__init__(message)
+        self.target = target
+
+
+class ConflictError(StorageError):
+    """The stream or record moved on: `expected` and `found` are versions."""
+
+    def __init__(self, message: str, *, expected: int, found: int, target: str = "") -> None:
+        super().__init__(message, target=target)
+        self.expected = expected
+        self.found = found
+
+
+class StorageBusyError(StorageError):
+    """The lock was held by others for `waited` seconds; nothing was written."""
+
+    def __init__(self, message: str, *, waited: float, target: str = "") -> None:
+        super().__init__(message, target=target)
+        self.waited = waited
+
+
+class StorageFullError(StorageError):
+    """No space is left; reads still work, and writes do again once there is room."""
+
+
+class ReadOnlyError(StorageError):
+    """The store is read-only."""
+
+
+class CannotOpenError(StorageError):
+    """The path does not lead to something that can be opened."""
+
+
+class CorruptStoreError(StorageError):
+    """The store is damaged; the file was left as it is."""
+
+
+class ForeignFileError(StorageError):
+    """The file belongs to something else; it was left as it is."""
+
+
+class NewerSchemaError(StorageError):
+    """The store was written by a newer ctxplug; it was left as it is."""
+
+
+class PluginWarning(UserWarning):
+    """A plugin was skipped or degraded; the host goes on without it."""
