@@ -1,0 +1,1 @@
+"""Recall: find memories and messages again, by keyword and, where installed, by vector."""

@@ -1,0 +1,118 @@
+"""The law of token counters, and the plain counter that everything textual builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from ctxplug import codec
+from ctxplug.messages import (
+    ImagePart,
+    Message,
+    OpaquePart,
+    Part,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+
+MESSAGE_TOKENS = 4  # role and delimiters, as OpenAI documents for its chat format
+REQUEST_TOKENS = 3  # every reply is primed with the assistant's opening
+CALL_TOKENS = 3  # delimiters around a tool call, a tool result or a tool definition
+IMAGE_TOKENS = 1_600  # a full-size image at Anthropic; the size in pixels is not known here
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """Count the tokens that messages cost as model input.
+
+    The law:
+
+    - `count` is additive: a list of messages costs the sum of its messages, plus
+      `request_tokens` once per request, whatever their order. That is what lets a
+      count be made once and stored with the message.
+    - Counts are integers, never negative, and the same every time.
+    - Any text can be counted: lone surrogates, NUL, a megabyte without a space, and
+      special tokens such as `<|endoftext|>`, which count as the text they are.
+    - Counting never touches the network.
+    - `name` is the full spec, such as "tiktoken:o200k_base": counts under one name are
+      comparable, counts under two are not.
+    - `estimated` says whether the true count may differ; `margin` is then the share of a
+      budget to keep free (0.10), and 0.0 for an exact counter.
+    """
+
+    @property
+    def name(self) -> str:
+        """The full spec of this counter, stored beside its counts."""
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the counts are estimates."""
+
+    @property
+    def margin(self) -> float:
+        """The share of a budget to keep free, 0.0 to 1.0."""
+
+    @property
+    def request_tokens(self) -> int:
+        """What every request costs besides its messages and tools."""
+
+    def count(self, message: Message) -> int:
+        """Return the tokens of one message, its framing included."""
+
+    def count_text(self, text: str) -> int:
+        """Return the tokens of bare text, without any framing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCounter:
+    """A TokenCounter made from a function that counts text.
+
+    A message costs 4 tokens of framing, its name, and its parts: text; thinking (where
+    the text is withheld, its redacted or signed form stands for it); a tool call's name
+    and arguments as compact JSON; a tool result's call id and content; 1,600 tokens an
+    image; an opaque part as its JSON. Metadata and provider extras are not counted.
+    """
+
+    name: str
+    count_text: Callable[[str], int]
+    estimated: bool = False
+    margin: float = 0.0
+    request_tokens: int = REQUEST_TOKENS
+
+    def count(self, message: Message) -> int:
+        """Return the tokens of one message, its framing included."""
+        tokens = MESSAGE_TOKENS + sum(self._part(part) for part in message.content)
+        return tokens + (1 + self.count_text(message.name) if message.name else 0)
+
+    def _part(self, part: Part) -> int:
+        if isinstance(part, TextPart):
+            return self.count_text(part.text)
+        if isinstance(part, ToolCallPart):
+            raw = part.raw_arguments
+            arguments = _json(part.arguments) if raw is None else raw
+            return CALL_TOKENS + self.count_text(part.name) + self.count_text(arguments)
+        if isinstance(part, ToolResultPart):
+            content = sum(self._part(inner) for inner in part.content)
+            return CALL_TOKENS + self.count_text(part.call_id) + content
+        if isinstance(part, ThinkingPart):
+            return self.count_text(part.text or part.redacted or part.signature or "")
+        if isinstance(part, ImagePart):
+            return IMAGE_TOKENS
+        assert isinstance(part, OpaquePart)
+        return self.count_text(_json(part.data))
+
+
+def count_tools(counter: TokenCounter, tools: Sequence[Mapping[str, Any]]) -> int:
+    """Return the tokens that tool definitions (provider dicts) add to a request.
+
+    Each is counted as its compact JSON plus framing. Raises InvalidValueError if one is
+    not JSON.
+    """
+    return sum(CALL_TOKENS + counter.count_text(_json(tool)) for tool in tools)
+
+
+def _json(value: Any) -> str:
+    return codec.encode(value).decode("utf-8", "surrogatepass")
