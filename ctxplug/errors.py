@@ -20,6 +20,7 @@
     │   └── GuardError                       a guard refused, failed or hung: nothing was stored
     └── StorageError                         a backend failed; .target
         ├── ConflictError                    someone else wrote first; .expected, .found
+        ├── EmbedderChangedError             the vectors are another embedder's; .stored, .given
         ├── StorageBusyError                 another process holds the lock; .waited seconds
         ├── StorageFullError                 no space left
         ├── ReadOnlyError                    the store cannot be written
@@ -165,6 +166,15 @@ class ConflictError(StorageError):
         super().__init__(message, target=target)
         self.expected = expected
         self.found = found
+
+
+class EmbedderChangedError(StorageError):
+    """A namespace holds vectors of embedder `stored`, and `given` is another: never mixed."""
+
+    def __init__(self, message: str, *, stored: str, given: str, target: str = "") -> None:
+        super().__init__(message, target=target)
+        self.stored = stored
+        self.given = given
 
 
 class StorageBusyError(StorageError):

@@ -1,0 +1,488 @@
+"""AgentMemory: the one object an agent holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from ctxplug.context.assembly import Request, Windows
+from ctxplug.context.components import components
+from ctxplug.context.policy import ContextPolicy, to_policy
+from ctxplug.context.recalled import fitting, recalled_message
+from ctxplug.context.window import ContextWindow
+from ctxplug.errors import (
+    ClosedError,
+    InvalidMessageError,
+    InvalidValueError,
+    NotFoundError,
+    ReadOnlyError,
+)
+from ctxplug.events import Event
+from ctxplug.guards import Guards
+from ctxplug.isolation import Observer
+from ctxplug.memories.remember import new_memory
+from ctxplug.memories.stats import MemoryStats, collect
+from ctxplug.messages import Message, Part
+from ctxplug.plugins import Plugins, installed
+from ctxplug.recall.keyword import recall
+from ctxplug.recall.recalled import Recalled
+from ctxplug.recall.text import index_text
+from ctxplug.records import MemoryRecord, to_tags
+from ctxplug.registry import Registry
+from ctxplug.scope import Scope, check_label, new_id, to_namespace, to_session
+from ctxplug.sessions.log import SessionLog
+from ctxplug.sessions.session import Session
+from ctxplug.storage import (
+    Backend,
+    CheckReport,
+    Delete,
+    EraseReceipt,
+    Op,
+    Put,
+    Stream,
+    Touch,
+    Where,
+)
+from ctxplug.storage.shared import acquire, release
+from ctxplug.times import to_datetime
+from ctxplug.tokens import TokenCounter
+from ctxplug.tokens.calibration_log import CalibrationLog
+from ctxplug.tokens.default import default_counter
+from ctxplug.tokens.ledger import Recorded, UsageLedger
+from ctxplug.tokens.limits import UsageLimits
+from ctxplug.tokens.prices import Prices
+
+MAX_TOUCHED = 100  # recalls whose access counts wait for the next write
+
+
+class AgentMemory:
+    """A session's log and a namespace's memories, and the window made from them.
+
+    Open it with `AgentMemory.open`. Every verb has an a-twin: `await memory.aadd(...)`.
+    Usable from any thread; a context manager closes it.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        scope: Scope,
+        *,
+        counter: TokenCounter,
+        budget: int,
+        policy: ContextPolicy,
+        model: str | None = None,
+        limits: UsageLimits | None = None,
+        prices: Prices | None = None,
+        plugins: Plugins,
+        shared: bool = False,
+    ) -> None:
+        self.backend = backend
+        self.scope = scope
+        self.budget = _positive(budget, "budget")
+        self.model = model
+        self.counter = counter
+        self.session = Session(scope.session, scope.namespace)
+        self.policy = policy
+        stream = Stream(scope.namespace, scope.session)
+        parts = components(policy, counter, Registry(plugins))
+        self._log = SessionLog(backend, stream, counter, scope.agent, parts.shape)
+        self._windows = Windows(backend, stream, counter, policy, parts, self._log.logged)
+        self.usage = UsageLedger(backend, scope, prices=prices, limits=limits, notify=self._tell)
+        self._calibration = CalibrationLog(
+            backend, scope.namespace, model or "unknown", counter.name
+        )
+        self._last_tokens = 0
+        self._guards = Guards(plugins)
+        self._observers = [Observer(i) for i in plugins.implementations("on_event")]
+        self._touched: deque[Touch] = deque(maxlen=MAX_TOUCHED)
+        self._closed = False
+        self._release = weakref.finalize(self, release, backend) if shared else None
+
+    @classmethod
+    def open(
+        cls,
+        target: str | os.PathLike[str] | Backend = "memory:",
+        *,
+        namespace: str | Iterable[str],
+        session: str | None = None,
+        agent: str | None = None,
+        budget: int = 8_000,
+        model: str | None = None,
+        policy: str | ContextPolicy = "balanced",
+        counter: str | TokenCounter | None = None,
+        limits: UsageLimits | None = None,
+        prices: Prices | None = None,
+        plugins: Plugins | None = None,
+    ) -> AgentMemory:
+        """Open a memory at a path, a spec such as "sqlite:///agent.db", or on a backend.
+
+        `namespace` separates users and is required; `session` is one conversation, a new
+        one when left out; `budget` is in tokens of one model call's whole input; `model`
+        picks the token counter unless `counter` names one; `policy` is "aggressive",
+        "balanced", "conservative" or a ContextPolicy; `limits` hold for the namespace's
+        spending, at `prices`. Raises InvalidNamespaceError,
+        UnknownComponentError, or what the backend raises when it cannot be opened.
+        """
+        plugins = plugins or installed()
+        registry = Registry(plugins)
+        scope = Scope(
+            to_namespace(namespace),
+            new_id() if session is None else to_session(session),
+            None if agent is None else check_label(agent, "agent"),
+        )
+        chosen = registry.resolve("token counter", counter) if counter else None
+        chosen = chosen or default_counter(model, registry)
+        _positive(budget, "budget")
+        prices = prices or Prices()
+        chosen_policy = to_policy(policy)
+        if isinstance(policy, str):  # a preset takes the model's own cache prices
+            ratios = prices.ratios_of(model)
+            chosen_policy = replace(chosen_policy, cache_read=ratios.read, cache_write=ratios.write)
+        shared = not isinstance(target, Backend)
+        backend = target if isinstance(target, Backend) else acquire(target, registry)
+        try:
+            return cls(
+                backend,
+                scope,
+                counter=chosen,
+                budget=budget,
+                policy=chosen_policy,
+                model=model,
+                limits=limits,
+                prices=prices,
+                plugins=plugins,
+                shared=shared,
+            )
+        except BaseException:
+            if shared:
+                release(backend)
+            raise
+
+    # -- the log ---------------------------------------------------------------------
+
+    def add(
+        self,
+        message: Message | str,
+        content: str | Part | Iterable[Part] | None = None,
+        **fields: Any,
+    ) -> Message:
+        """Store one message durably and return it as stored.
+
+        Give a Message, or a role and its content with the keywords of Message (name,
+        created_at, metadata, priority, pinned).
+        """
+        if not isinstance(message, Message):
+            message = Message(message, () if content is None else content, **fields)
+        elif content is not None or fields:
+            raise InvalidMessageError(
+                "add takes a Message alone, or a role, its content and keywords; use"
+                " dataclasses.replace to change a Message."
+            )
+        return self.extend([message])[0]
+
+    def extend(self, messages: Iterable[Message]) -> list[Message]:
+        """Store several messages in one atomic write and return them as stored."""
+        self._refuse_closed()
+        stored = [self._guards.redact_message(_message(m), self.scope) for m in messages]
+        versions = self._write(*(self._log.append(message) for message in stored))
+        for message, version in zip(stored, versions, strict=True):
+            self._tell("message.added", id=message.id, role=message.role, version=version)
+        return stored
+
+    def messages(self) -> list[Message]:
+        """Return all messages of the session, oldest first, as they were stored."""
+        self._refuse_closed()
+        return list(self._log.messages())
+
+    def original(self, ref: str) -> tuple[Message, ...]:
+        """Return the messages, byte for byte, behind a reference in a shortened part.
+
+        A reference reads "@12" or "@3-40" for versions of this session, "trip@12" for one
+        of another session of the namespace. Raises NotFoundError if there is none.
+        """
+        self._refuse_closed()
+        return self._log.original(ref)
+
+    def context(
+        self,
+        query: str | None = None,
+        *,
+        budget: int | None = None,
+        system: str | Message | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> ContextWindow:
+        """Return the window for the next model call.
+
+        `system` and `tools` (provider dicts) count against `budget`. With `query`, what is
+        recalled for it joins the current user turn as marked data. Raises BudgetError when
+        the current turn cannot fit, EmptyContextError without a user message.
+        """
+        self._refuse_closed()
+        request = Request(
+            budget=self.budget if budget is None else _positive(budget, "budget"),
+            system=Message("system", system) if isinstance(system, str) else system,
+            tools=tools,
+            margin=self._calibration.current().margin_on(self.counter.margin),
+        )
+        window = self._windows.window(request, partial(self._block, query) if query else None)
+        self._last_tokens = window.tokens
+        self._tell("context.assembled", tokens=window.tokens, budget=request.budget)
+        return window
+
+    def record_usage(
+        self, usage: Any, *, model: str | None = None, window: ContextWindow | None = None
+    ) -> Recorded:
+        """Enter what the provider reported for a call, and learn from it how to count.
+
+        `usage` is a provider's usage object or dict, or a `ctxplug.tokens.Usage`; `window`
+        is what was sent, the last one when left out. The ratio of reported to counted
+        tokens corrects the limits of later windows.
+        """
+        self._refuse_closed()
+        recorded = self.usage.record(usage, model=model or self.model)
+        counted = window.tokens if window else self._last_tokens
+        if counted and recorded.usage.total_input:
+            self._calibration.observe(counted, recorded.usage.total_input)
+        return recorded
+
+    # -- memories --------------------------------------------------------------------
+
+    def remember(
+        self,
+        content: str,
+        *,
+        kind: str = "fact",
+        importance: float = 0.5,
+        tags: Iterable[str] | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl: timedelta | float | None = None,
+    ) -> MemoryRecord:
+        """Store a memory for all sessions of the namespace; `ttl` in seconds.
+
+        Raises GuardError if a plugin refuses it; nothing is stored then.
+        """
+        self._refuse_closed()
+        record = new_memory(
+            content,
+            self.scope,
+            datetime.now(UTC),
+            kind=kind,
+            importance=importance,
+            tags=tags,
+            metadata=metadata,
+            ttl=ttl,
+        )
+        record = self._guards.judge(self._guards.redact_record(record, self.scope), self.scope)
+        # A judge's change is redacted too: nothing may slip in behind the redactors.
+        record = self._guards.redact_record(record, self.scope)
+        self._write(Put(record, index_text(record.content)))
+        self._tell("memory.remembered", id=record.id, kind=record.kind, tier=record.tier)
+        return record
+
+    def recall(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        kinds: Iterable[str] | str | None = None,
+        tags: Iterable[str] | str | None = None,
+        since: datetime | str | float | None = None,
+        until: datetime | str | float | None = None,
+    ) -> list[Recalled]:
+        """Return the `k` best memories and messages of the namespace for `query`.
+
+        Messages come back as records of kind "message". `tags` must all be present;
+        `since` <= created_at < `until`.
+        """
+        self._refuse_closed()
+        now = datetime.now(UTC)
+        where = Where(
+            self.scope.namespace,
+            kinds=None if kinds is None else to_tags(kinds),
+            tags=to_tags(tags),
+            since=None if since is None else to_datetime(since),
+            until=None if until is None else to_datetime(until),
+            now=now,
+        )
+        found = recall(self.backend, query, where, k)
+        if found:
+            ids = tuple(r.record.id for r in found)
+            self._touched.append(Touch(self.scope.namespace, ids, now))
+        self._tell("memory.recalled", query=query, found=[r.record.id for r in found])
+        return found
+
+    def forget(self, record_id: str) -> None:
+        """Remove one memory; raise NotFoundError if this namespace has none of that id.
+
+        Forgetting a message takes it out of recall; the log keeps it until `erase`.
+        """
+        self._refuse_closed()
+        if not self._write(Delete(self.scope.namespace, record_id))[0]:
+            raise NotFoundError(
+                f"There is no memory {record_id!r} in this namespace; recall lists the ids."
+            )
+        self._tell("memory.forgotten", id=record_id)
+
+    def erase(self) -> EraseReceipt:
+        """Remove everything of the namespace, all sessions included, and return a receipt."""
+        self._refuse_closed()
+        receipt = self.backend.erase(self.scope.namespace)
+        self._windows.reset()
+        self._tell("namespace.erased", entries=receipt.entries, records=receipt.records)
+        return receipt
+
+    # -- care ------------------------------------------------------------------------
+
+    def stats(self) -> MemoryStats:
+        """Return counts for this session and namespace."""
+        self._refuse_closed()
+        return collect(self.backend, self.scope, self.counter)
+
+    def check(self) -> CheckReport:
+        """Examine the whole store; the report's `ok` says whether it is sound."""
+        self._refuse_closed()
+        return self.backend.check()
+
+    def close(self) -> None:
+        """Let go of the store; the last memory to do so closes it. May be called twice."""
+        if self._closed:
+            return
+        with suppress(ReadOnlyError):  # access counts are not worth more than that
+            self._write()
+        self._closed = True
+        for observer in self._observers:
+            observer.flush()
+        if self._release is not None:
+            self._release()
+
+    def __enter__(self) -> AgentMemory:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<AgentMemory {'/'.join(self.scope.namespace)!r} session {self.scope.session!r}>"
+
+    # -- a-twins: each runs its verb as one unit on the backend's workers -------------
+
+    @classmethod
+    async def aopen(cls, *args: Any, **options: Any) -> AgentMemory:
+        """Async twin of `open`."""
+        return await asyncio.to_thread(partial(cls.open, *args, **options))
+
+    async def aadd(
+        self,
+        message: Message | str,
+        content: str | Part | Iterable[Part] | None = None,
+        **fields: Any,
+    ) -> Message:
+        """Async twin of `add`."""
+        return await self.backend.arun(partial(self.add, message, content, **fields))
+
+    async def aextend(self, messages: Iterable[Message]) -> list[Message]:
+        """Async twin of `extend`."""
+        return await self.backend.arun(partial(self.extend, list(messages)))
+
+    async def amessages(self) -> list[Message]:
+        """Async twin of `messages`."""
+        return await self.backend.arun(self.messages)
+
+    async def acontext(self, query: str | None = None, **options: Any) -> ContextWindow:
+        """Async twin of `context`."""
+        return await self.backend.arun(partial(self.context, query, **options))
+
+    async def arecord_usage(self, usage: Any, **options: Any) -> Recorded:
+        """Async twin of `record_usage`."""
+        return await self.backend.arun(partial(self.record_usage, usage, **options))
+
+    async def aoriginal(self, ref: str) -> tuple[Message, ...]:
+        """Async twin of `original`."""
+        return await self.backend.arun(partial(self.original, ref))
+
+    async def aremember(self, content: str, **options: Any) -> MemoryRecord:
+        """Async twin of `remember`."""
+        return await self.backend.arun(partial(self.remember, content, **options))
+
+    async def arecall(self, query: str, **options: Any) -> list[Recalled]:
+        """Async twin of `recall`."""
+        return await self.backend.arun(partial(self.recall, query, **options))
+
+    async def aforget(self, record_id: str) -> None:
+        """Async twin of `forget`."""
+        await self.backend.arun(partial(self.forget, record_id))
+
+    async def aerase(self) -> EraseReceipt:
+        """Async twin of `erase`."""
+        return await self.backend.arun(self.erase)
+
+    async def astats(self) -> MemoryStats:
+        """Async twin of `stats`."""
+        return await self.backend.arun(self.stats)
+
+    async def acheck(self) -> CheckReport:
+        """Async twin of `check`."""
+        return await self.backend.arun(self.check)
+
+    async def aclose(self) -> None:
+        """Async twin of `close`."""
+        await asyncio.to_thread(self.close)
+
+    async def __aenter__(self) -> AgentMemory:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    # -- inside ----------------------------------------------------------------------
+
+    def _write(self, *ops: Op) -> list[int]:
+        """Write `ops`, and with them the access counts that recall left waiting."""
+        touched = [self._touched.popleft() for _ in range(len(self._touched))]
+        return self.backend.write(*ops, *touched)[: len(ops)] if ops or touched else []
+
+    def _block(
+        self, query: str, present: frozenset[int], tokens: int
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return the text of what is recalled for `query` beyond what the window holds."""
+        here = {f"{self.scope.session}@{version}" for version in present}
+        found = self.recall(query, k=2 * self.policy.recall_limit + len(here))
+        fresh = [one.record for one in found if one.record.id not in here]
+        chosen = fitting(fresh, self.counter, tokens, self.policy.recall_limit)
+        block = recalled_message(chosen)
+        return (block.text, tuple(r.id for r in chosen)) if block else ("", ())
+
+    def _tell(self, kind: str, /, **data: Any) -> None:
+        if self._observers:
+            event = Event(kind, self.scope, datetime.now(UTC), data)
+            for observer in self._observers:
+                observer.notify(event)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ClosedError(f"{self!r} was closed; open it again with AgentMemory.open.")
+
+
+def _message(value: Any) -> Message:
+    if isinstance(value, Message):
+        return value
+    raise InvalidMessageError(
+        f"extend takes Messages, not {type(value).__name__}; provider dicts go through"
+        " Message.from_openai or Message.from_anthropic."
+    )
+
+
+def _positive(value: int, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise InvalidValueError(
+            f"{name} is a number of tokens above zero, not {value!r}.", path=name
+        )
+    return value

@@ -1,0 +1,5 @@
+"""`python -m ctxplug.cli` is the `ctxplug` command."""
+
+from ctxplug.cli import main
+
+main()

@@ -1,0 +1,71 @@
+"""The commands together, and the one place where an error becomes a sentence."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import ctxplug
+from ctxplug.cli import care, compare, demo, exchange, look, plugins, replay, screen, usage
+from ctxplug.errors import CtxplugError
+
+
+class Commands(TyperGroup):
+    """Commands whose errors of the family CtxplugError are one sentence and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, telling warnings and errors on stderr."""
+        with warnings.catch_warnings():
+            warnings.showwarning = _tell
+            try:
+                return super().invoke(ctx)
+            except CtxplugError as exc:
+                screen.complain(str(exc))
+                raise typer.Exit(1) from exc
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="ctxplug",
+    help="Look into an agent's memory, and see what a model would be sent.\n\n"
+    "TARGET is the path of a store, such as agent.db, or a spec, such as sqlite:///agent.db.",
+    epilog="Start with: ctxplug demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (demo, replay, compare, look, care, exchange, plugins, usage):
+    group.register(app)
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what a terminal cannot show must not end us
+            stream.reconfigure(errors="backslashreplace")
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ctxplug {ctxplug.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _tell(message: Warning | str, *_: object, **__: object) -> None:
+    screen.warn(str(message))

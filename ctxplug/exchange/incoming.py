@@ -1,0 +1,187 @@
+"""From an export into a store: examined whole, then written a session at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, TypeAlias
+
+from ctxplug.errors import ConflictError
+from ctxplug.exchange.lines import Item, read_items
+from ctxplug.exchange.outgoing import same_but_for_access
+from ctxplug.guards import Guards
+from ctxplug.messages import Message
+from ctxplug.plugins import Plugins
+from ctxplug.recall.text import index_text
+from ctxplug.records import MemoryRecord
+from ctxplug.scope import Namespace, Scope, namespace_key
+from ctxplug.storage import Append, Backend, Entry, Op, Put, Stream, Touch
+from ctxplug.transcripts.files import fault
+
+_Key: TypeAlias = tuple[Namespace, str | None]
+_Batch: TypeAlias = tuple[_Key, list[Item]]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReceipt:
+    """What an import wrote; `present` counts sessions and memories that were there already."""
+
+    sessions: int
+    entries: int
+    records: int
+    present: int
+
+
+def import_export(path: str, backend: Backend, plugins: Plugins) -> ImportReceipt:
+    """Write the export `path` into `backend`: a session, and a namespace's memories, at a time.
+
+    The whole file is examined before anything is written, and redactors and judges see all of it.
+    A session that is there already is passed over, so an interrupted import can be repeated.
+    Raises TranscriptError for a file that is damaged or cut short, ConflictError where
+    the store holds something else under the same name, GuardError where a plugin refuses.
+    """
+    guards = Guards(plugins)
+    for batch in _batches(path):  # once without writing
+        _operations(backend, *_guarded(guards, batch))
+    sessions = entries = records = present = 0
+    for batch in _batches(path):
+        (namespace, session), items = _guarded(guards, batch)
+        ops = _operations(backend, (namespace, session), items)
+        if ops:
+            backend.write(*ops)
+        written = sum(isinstance(op, Append | Put) for op in ops)
+        sessions += bool(ops) and session is not None
+        entries += written if session is not None else 0
+        records += written if session is None else 0
+        present += not ops if session is not None else len(items) - written
+    return ImportReceipt(sessions, entries, records, present)
+
+
+def examine_export(path: str) -> None:
+    """Read the export `path` to its end; raise TranscriptError if it cannot be imported."""
+    for _ in _batches(path):
+        pass
+
+
+def _batches(path: str) -> Iterator[_Batch]:
+    """Yield the sessions of the file, and each namespace's records, checked to be whole."""
+    seen: set[_Key] = set()
+    for key, group in groupby(read_items(path), _key):
+        items = list(group)
+        if key in seen:
+            reason = f"{_called(key)} came before; its lines belong together"
+            raise fault(path, items[0].line, reason)
+        seen.add(key)
+        for version, item in enumerate(items, 1):
+            if isinstance(item.content, Entry) and item.content.version != version:
+                found = f"version {item.content.version} where {version} is next"
+                raise fault(path, item.line, f"{_called(key)} has {found}")
+        yield key, items
+
+
+def _guarded(guards: Guards, batch: _Batch) -> _Batch:
+    """Return the batch as the plugins that redact and judge leave it."""
+    (namespace, session), items = batch
+    scope = Scope(namespace, session or "import")
+    return (namespace, session), [_guarded_item(guards, scope, item) for item in items]
+
+
+def _guarded_item(guards: Guards, scope: Scope, item: Item) -> Item:
+    content = item.content
+    if isinstance(content, MemoryRecord):
+        judged = guards.judge(guards.redact_record(content, scope), scope)
+        return replace(item, content=guards.redact_record(judged, scope))
+    rest = {key: value for key, value in content.body.items() if key != "message"}
+    body = _redacted(rest, lambda text: guards.redact(text, scope))
+    if "message" in content.body:
+        message = Message.from_dict(content.body["message"])
+        redacted = guards.redact_message(message, scope)
+        same = redacted == message
+        body["message"] = content.body["message"] if same else redacted.to_dict()
+    if body == content.body:
+        return item
+    return replace(item, content=replace(content, body={**body, "tokens": {}}))
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    """Return JSON data with every text in it redacted; keys stay."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: _redacted(item, redact) for key, item in value.items()}
+    return [_redacted(item, redact) for item in value] if isinstance(value, list) else value
+
+
+def _operations(backend: Backend, key: _Key, items: Sequence[Item]) -> list[Op]:
+    """Return what has to be written, nothing if it is all there; raise ConflictError."""
+    namespace, session = key
+    if session is None:
+        return [op for item in items for op in _put(backend, item)]
+    stream = Stream(namespace, session)
+    found = backend.head(stream)
+    if found and backend.read(stream) == [item.content for item in items]:
+        return []
+    if found:
+        raise ConflictError(
+            f"{_called(key)} is in this store already, with {found} entries that differ from"
+            " the file's; nothing was imported. Import into another store.",
+            expected=0,
+            found=found,
+        )
+    return [op for item in items for op in _appended(item)]
+
+
+def _appended(item: Item) -> Iterator[Op]:
+    entry = item.content
+    assert isinstance(entry, Entry)
+    message = entry.body.get("message")
+    yield Append(
+        stream=entry.stream,
+        kind=entry.kind,
+        body=entry.body,
+        created_at=entry.created_at,
+        agent=entry.agent,
+        pinned=entry.pinned,
+        terms=index_text(Message.from_dict(message or {}).text) if item.searchable else None,
+        expected=entry.version - 1,
+    )
+    if item.accesses and item.searchable:
+        count, last = item.accesses
+        id = f"{entry.stream.session}@{entry.version}"
+        yield from [Touch(entry.stream.namespace, (id,), last)] * count
+
+
+def _put(backend: Backend, item: Item) -> Iterator[Op]:
+    record = item.content
+    assert isinstance(record, MemoryRecord)
+    if not _is_present(backend, record):
+        yield Put(record, index_text(record.content) if item.searchable else None)
+
+
+def _is_present(backend: Backend, record: MemoryRecord) -> bool:
+    stored = backend.get(record.namespace, record.id)
+    if stored is None:
+        return False
+    if not same_but_for_access(stored, record):
+        raise ConflictError(
+            f"The memory {record.id!r} of {namespace_key(record.namespace)!r} is in this store"
+            " already, and differs from the file's; nothing was imported. Import into another"
+            " store, or forget it first.",
+            expected=0,
+            found=1,
+        )
+    return True
+
+
+def _key(item: Item) -> _Key:
+    content = item.content
+    if isinstance(content, MemoryRecord):
+        return content.namespace, None
+    return content.stream.namespace, content.stream.session
+
+
+def _called(key: _Key) -> str:
+    namespace, session = key
+    what = "The memories" if session is None else f"Session {session!r}"
+    return f"{what} of {namespace_key(namespace)!r}"

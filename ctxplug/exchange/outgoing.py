@@ -1,0 +1,92 @@
+"""From a store to the lines of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ctxplug import codec
+from ctxplug.exchange.lines import FORMAT, entry_data
+from ctxplug.recall.text import terms
+from ctxplug.records import MemoryRecord
+from ctxplug.scope import Namespace
+from ctxplug.storage import Backend, Entry, Stream, Where
+from ctxplug.storage.backend import entry_record
+from ctxplug.transcripts import EXPORT_MARK
+
+PAGE = 250
+
+
+def export_lines(backend: Backend, namespaces: Sequence[Namespace]) -> Iterator[bytes]:
+    """Yield the lines of an export of `namespaces`, each ending in a newline.
+
+    Take it while nobody writes, or of a backup: what is written meanwhile may be missing.
+    """
+    yield _line({EXPORT_MARK: FORMAT})
+    counts = {"entries": 0, "records": 0}
+    for namespace in namespaces:
+        indexed: set[str] = set()
+        for info in backend.sessions(namespace):
+            stream = Stream(namespace, info.session)
+            for entry, record in _entries(backend, stream, info.version):
+                if record is not None:
+                    indexed.add(record.id)
+                counts["entries"] += 1
+                yield _line(entry_data(entry, record))
+        for record, searchable in _records(backend, namespace, indexed):
+            counts["records"] += 1
+            data = {"type": "record", "searchable": searchable, "record": record.to_dict()}
+            yield _line(data)
+    yield _line({"type": "end", **counts})
+
+
+def _entries(
+    backend: Backend, stream: Stream, head: int
+) -> Iterator[tuple[Entry, MemoryRecord | None]]:
+    """Yield each entry with the record that it is found by, None if it is not searchable."""
+    after = 0
+    while entries := backend.read(stream, after=after, before=head + 1, limit=PAGE):
+        after = entries[-1].version
+        own = {e.version: entry_record(e) for e in entries if "message" in e.body}
+        where = Where(stream.namespace, ids=[record.id for record in own.values()])
+        found = {record.id: record for record in backend.find(where)}
+        for entry in entries:
+            view = own.get(entry.version)
+            stored = found.get(view.id) if view else None
+            own_view = stored and view and same_but_for_access(stored, view)
+            yield entry, stored if own_view else None
+
+
+def _records(
+    backend: Backend, namespace: Namespace, indexed: set[str]
+) -> Iterator[tuple[MemoryRecord, bool]]:
+    """Yield the records that are no view of a log entry, and whether a search finds them."""
+    seen, offset = set(indexed), 0
+    while page := backend.find(Where(namespace), limit=PAGE, offset=offset):
+        offset += len(page)
+        new = [record for record in page if record.id not in seen]
+        seen.update(record.id for record in new)
+        found = _searchable(backend, namespace, new)
+        yield from ((record, record.id in found) for record in new)
+
+
+def _searchable(
+    backend: Backend, namespace: Namespace, records: Sequence[MemoryRecord]
+) -> set[str]:
+    """Return the ids of those that a search finds: each is asked for by its longest word."""
+    words = {max(words, key=len) for record in records if (words := terms(record.content))}
+    if not words:
+        return set()
+    where = Where(namespace, ids=[record.id for record in records])
+    hits = backend.search(where, terms=sorted(words), limit=len(records))
+    return {hit.record.id for hit in hits}
+
+
+def same_but_for_access(one: MemoryRecord, other: MemoryRecord) -> bool:
+    """Say whether two records are equal but for what recall counted on them."""
+    plain = {"access_count": 0, "last_accessed": None}
+    return one.evolve(**plain) == other.evolve(**plain)
+
+
+def _line(data: Mapping[str, Any]) -> bytes:
+    return codec.encode(data) + b"\n"

@@ -1,0 +1,1 @@
+"""Memories: how they come to be, their tiers and their life."""

@@ -1,0 +1,1 @@
+"""Sessions: the log of one conversation and its life."""

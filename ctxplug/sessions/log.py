@@ -1,0 +1,133 @@
+"""SessionLog: how messages stand in a session's log.
+
+An entry holds the message as it was given and its token count. A large tool result is
+shaped once, before it is ever sent: the entry then also holds the form that is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ctxplug.errors import NotFoundError
+from ctxplug.messages import Logged, Message, TextPart, ToolResultPart
+from ctxplug.recall.text import index_text
+from ctxplug.storage import Append, Backend, Entry, Stream
+from ctxplug.tokens import TokenCounter
+
+MESSAGE = "message"
+CHUNK = 1024
+SHAPED = {"ctxplug": {"form": "shape-tool-results"}}
+_SELF = "@\ue000"  # stands for the entry's own reference until its version is known
+_REF = re.compile(r"(?:(?P<session>.+))?@(?P<first>\d+)(?:-(?P<last>\d+))?\Z", re.DOTALL)
+
+Shape = Callable[[str, str], str | None]
+
+
+class SessionLog:
+    """The messages of `stream`; `shape(text, ref)` shortens a large result, or gives None."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        stream: Stream,
+        counter: TokenCounter,
+        agent: str | None = None,
+        shape: Shape = lambda text, ref: None,
+    ) -> None:
+        self.stream = stream
+        self._backend = backend
+        self._counter = counter
+        self._agent = agent
+        self._shape = shape
+
+    def append(self, message: Message) -> Append:
+        """Return the operation that adds `message`, counted and ready to be searched."""
+        body: dict[str, Any] = {"message": message.to_dict()}
+        shaped = self._shaped(message) if message.tool_results else None
+        if shaped is not None:
+            body["shaped"] = shaped.to_dict()["content"]
+        body["tokens"] = {self._counter.name: self._counter.count(shaped or message)}
+        return Append(
+            stream=self.stream,
+            kind=MESSAGE,
+            body=body,
+            created_at=message.created_at,
+            agent=self._agent,
+            pinned=message.pinned or message.role == "system",
+            terms=index_text(message.text),
+        )
+
+    def messages(self) -> Iterator[Message]:
+        """Yield every message of the session as it was given, oldest first."""
+        after = 0
+        while entries := self._backend.read(self.stream, after=after, limit=CHUNK):
+            after = entries[-1].version
+            yield from (given(entry) for entry in entries if entry.kind == MESSAGE)
+
+    def logged(self, entry: Entry) -> Logged:
+        """Return the message of an entry as it is sent, with its token count."""
+        message = given(entry)
+        if "shaped" in entry.body:
+            message = _as_sent(entry)
+        count = entry.body["tokens"].get(self._counter.name)
+        if count is None:  # written under another counter
+            count = self._counter.count(message)
+        return Logged(entry.version, message, count)
+
+    def original(self, ref: str) -> tuple[Message, ...]:
+        """Return the messages behind a reference: "@12", "@3-40" or "session@12".
+
+        Raises NotFoundError if there are none.
+        """
+        match = _REF.match(ref.strip())
+        found: list[Message] = []
+        if match:
+            stream = replace(self.stream, session=match["session"] or self.stream.session)
+            first = int(match["first"])
+            last = int(match["last"] or first)
+            entries = self._backend.read(stream, after=first - 1, before=last + 1, kinds=[MESSAGE])
+            found = [given(entry) for entry in entries]
+        if not found:
+            raise NotFoundError(
+                f"There is no original behind {ref!r}. A reference reads like '@12' or '@3-40'"
+                " and stands in every shortened part of a window."
+            )
+        return tuple(found)
+
+    def _shaped(self, message: Message) -> Message | None:
+        """Return the message with its large results shortened, or None if none is."""
+        parts = []
+        for part in message.content:
+            if isinstance(part, ToolResultPart) and len(part.content) == 1:
+                only = part.content[0]
+                short = self._shape(only.text, _SELF) if isinstance(only, TextPart) else None
+                if short is not None and isinstance(only, TextPart):
+                    part = replace(part, content=(replace(only, text=short),))
+            parts.append(part)
+        if all(new is old for new, old in zip(parts, message.content, strict=True)):
+            return None
+        return replace(message, content=tuple(parts))
+
+
+def given(entry: Entry) -> Message:
+    """Return the message of an entry as it was given."""
+    return Message.from_dict(entry.body["message"])
+
+
+def _as_sent(entry: Entry) -> Message:
+    message = Message.from_dict({**entry.body["message"], "content": entry.body["shaped"]})
+    parts = []
+    for part in message.content:
+        if isinstance(part, ToolResultPart):
+            inner = tuple(
+                replace(p, text=p.text.replace(_SELF, f"@{entry.version}"))
+                if isinstance(p, TextPart)
+                else p
+                for p in part.content
+            )
+            part = replace(part, content=inner)
+        parts.append(part)
+    return replace(message, content=tuple(parts), extra={**message.extra, **SHAPED})
