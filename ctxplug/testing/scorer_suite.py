@@ -1,0 +1,153 @@
+"""The conformance suite of importance scorers: the law in `ctxplug.scoring.scorer`.
+
+Subclass it, override one fixture, and inherit the tests::
+
+    class TestMyScorer(ImportanceScorerSuite):
+        @pytest.fixture
+        def scorer(self):
+            return my_scorer()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ctxplug.messages import Message, ToolCallPart
+from ctxplug.records import MemoryRecord
+from ctxplug.scoring.scorer import History, ImportanceScorer, Item
+from ctxplug.testing.histories import FEATURES, histories
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+ODD_TEXTS = (
+    *("", " ", "\n", "\0", "\ud800", "\udfff\ud800", "\u202e", "👩\u200d👩\u200d👧", "e\u0301"),
+    *("？", "不", "里斯本", "我会在5月15日把发票4711寄给王芳经理。", '{"a": [1, null, "中"]}'),
+    *("I'll pay $1,250.00 to Ann Lee on 2024-05-15.", "```\nx = f()\n```", "a.b@c/d:e#f'" * 50),
+)
+KINDS = ("schema", "preference", "fact", "event", "message", "事实", "unheard-of")
+ORIGINS = ("user", "assistant", "tool:search", "document", "elsewhere")
+
+QUICK = FEATURES - {"huge"}  # size has a test of its own
+
+# The fixture makes scorers that keep nothing between examples: that is what is tested.
+_ANY = settings(
+    deadline=None,
+    max_examples=30,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+        HealthCheck.too_slow,
+    ],
+)
+
+
+def records() -> st.SearchStrategy[MemoryRecord]:
+    """Return a strategy of memory records of all kinds, ages and origins."""
+    times = st.integers(-400, 400).map(lambda days: NOW + timedelta(days=days))
+    return st.builds(
+        MemoryRecord,
+        namespace=st.just(("acme", "alice")),
+        id=st.sampled_from(("r1", "r2", "记忆")),
+        kind=st.sampled_from(KINDS),
+        content=st.sampled_from(ODD_TEXTS) | st.text(max_size=40),
+        importance=st.floats(0.0, 1.0),
+        created_at=times,
+        last_accessed=st.none() | times,
+        access_count=st.integers(0, 10**6),
+        sources=st.lists(st.sampled_from(("m0", "m1", "nowhere")), max_size=2).map(tuple),
+        origin=st.sampled_from(ORIGINS),
+    )
+
+
+class ImportanceScorerSuite:
+    """The tests that every importance scorer passes; override the fixture `scorer`."""
+
+    @pytest.fixture
+    def scorer(self) -> ImportanceScorer:
+        """Return the scorer under test."""
+        raise NotImplementedError("Override the fixture 'scorer' with the scorer to test.")
+
+    def test_it_has_a_name_and_a_score_method(self, scorer: ImportanceScorer) -> None:
+        """A scorer is what the protocol says."""
+        assert isinstance(scorer, ImportanceScorer)
+        assert isinstance(scorer.name, str) and scorer.name
+
+    @_ANY
+    @given(
+        messages=histories(features=QUICK, max_turns=3),
+        now=st.sampled_from((NOW, NOW - timedelta(days=9_000))),
+    )
+    def test_messages_score_from_zero_to_one_and_always_the_same(
+        self, scorer: ImportanceScorer, messages: list[Message], now: datetime
+    ) -> None:
+        """Rules 1 and 2, with a history of accesses and ratings around the messages."""
+        first = _scores(scorer, messages, now, _history(messages))
+        again = _scores(scorer, messages[::-1], now, _history(messages))[::-1]
+        assert first == again, "the order of asking, or having been asked, changed a score"
+
+    @_ANY
+    @given(record=records(), messages=histories(features=QUICK, max_turns=2))
+    def test_records_score_from_zero_to_one_and_always_the_same(
+        self, scorer: ImportanceScorer, record: MemoryRecord, messages: list[Message]
+    ) -> None:
+        """Rules 1 and 2 for memories."""
+        history = _history([*messages, record])
+        assert _scores(scorer, [record], NOW, history) == _scores(scorer, [record], NOW, history)
+
+    @_ANY
+    @given(messages=histories(features=QUICK, max_turns=2), record=records())
+    def test_nothing_that_is_passed_in_is_changed(
+        self, scorer: ImportanceScorer, messages: list[Message], record: MemoryRecord
+    ) -> None:
+        """Rule 2: items, history, accesses and ratings stay as they were."""
+        items: list[Item] = [*messages, record]
+        history = _history(items)
+        before = [item.to_dict() for item in items], dict(history.accesses), _plain(history)
+        _scores(scorer, items, NOW, history)
+        after = [item.to_dict() for item in items], dict(history.accesses), _plain(history)
+        assert before == after
+
+    @pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
+    def test_any_text_is_scored_without_a_history(
+        self, scorer: ImportanceScorer, text: str
+    ) -> None:
+        """Rules 1 and 3: odd texts, of each role, with an empty history."""
+        call = ToolCallPart("c1", "f", {"q": text}, raw_arguments=text)
+        spoken = [Message(role, text) for role in ("system", "user", "assistant", "tool")]
+        _scores(scorer, [*spoken, Message("assistant", [call]), Message("user")], NOW, History())
+
+    def test_a_megabyte_on_one_line_is_scored(self, scorer: ImportanceScorer) -> None:
+        """Rule 1, in time: a scorer that is not linear is felt here."""
+        texts = ("a" * 1_000_000, "中" * 400_000, "1,2;" * 250_000, '{"k":' * 200_000)
+        messages = [Message("user", text) for text in texts]
+        _scores(scorer, messages, NOW, History(messages))
+
+    def test_an_item_outside_the_history_is_scored(self, scorer: ImportanceScorer) -> None:
+        """Rule 3."""
+        others = [Message("user", "Lisbon 4711"), Message("assistant", "里斯本 4711")]
+        _scores(scorer, [Message("user", "Lisbon 4711")], NOW, History(others))
+
+
+def _scores(
+    scorer: ImportanceScorer, items: Sequence[Item], now: datetime, history: History
+) -> list[float]:
+    found = [scorer.score(item, now, history) for item in items]
+    for score in found:
+        assert isinstance(score, int | float) and not isinstance(score, bool), score
+        assert 0.0 <= score <= 1.0, score
+    return found
+
+
+def _history(items: Sequence[Item]) -> History:
+    messages = [item for item in items if isinstance(item, Message)]
+    ids = [item.id for item in items]
+    ratings = {id: [-1.0, 0.25, 1.0][: i % 4] for i, id in enumerate(ids)}
+    return History(messages, {id: i * i for i, id in enumerate(ids)}, ratings)
+
+
+def _plain(history: History) -> dict[str, list[float]]:
+    return {id: list(ratings) for id, ratings in history.ratings.items()}
