@@ -1,0 +1,1 @@
+"""Windows: atomic units, validity, and what goes to the model."""

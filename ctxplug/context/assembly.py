@@ -1,0 +1,277 @@
+"""Windows: what goes to the model next, for one session.
+
+A window only grows until its policy says otherwise; then one compaction, written to the
+log, makes room for many calls to come. Everything here is decided from the log, the
+policy, the budget and the time since the last call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ctxplug import codec
+from ctxplug.compression import Unit, total
+from ctxplug.context.compaction import Compacted, protected
+from ctxplug.context.components import Components
+from ctxplug.context.gate import Gain, warmth
+from ctxplug.context.policy import ContextPolicy
+from ctxplug.context.room import Sizes, gain_of, make_room, squeeze
+from ctxplug.context.state import WindowState
+from ctxplug.context.window import ContextWindow, WindowReport
+from ctxplug.errors import EmptyContextError, ReadOnlyError
+from ctxplug.messages import Logged, Message, ThinkingPart
+from ctxplug.storage import Backend, Entry, Stream
+from ctxplug.tokens import TokenCounter, count_tools
+
+BUDGETS = 4  # how many budgets of one session are kept up to date at once
+BACKLOG = 4  # a log that was filled without windows is compacted in steps of this many limits
+WORTH = 0.1  # a compaction that nothing forces must free this share of the limit
+
+
+@dataclass(frozen=True)
+class Request:
+    """One model call: its budget, what it carries besides the log, and when it is made.
+
+    `margin` is what to keep free of the budget; None is the counter's own.
+    """
+
+    budget: int
+    system: Message | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
+    at: datetime | None = None
+    margin: float | None = None
+
+
+class Windows:
+    """The windows of one session, by budget."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        stream: Stream,
+        counter: TokenCounter,
+        policy: ContextPolicy,
+        components: Components,
+        logged: Callable[[Entry], Logged],
+    ) -> None:
+        self._backend = backend
+        self._stream = stream
+        self._counter = counter
+        self._policy = policy
+        self._components = components
+        self._logged = logged
+        self._lock = threading.Lock()
+        self._states: OrderedDict[int, WindowState] = OrderedDict()
+        self._last_call: datetime | None = None
+        self._declined: dict[int, int] = {}
+        self._counted: OrderedDict[bytes, int] = OrderedDict()
+
+    def reset(self) -> None:
+        """Forget what was read: the log was erased."""
+        with self._lock:
+            self._states.clear()
+            self._declined.clear()
+            self._last_call = None
+
+    def window(
+        self,
+        request: Request,
+        recall: Callable[[frozenset[int], int], tuple[str, tuple[str, ...]]] | None = None,
+    ) -> ContextWindow:
+        """Return the window for `request`.
+
+        `recall(present, tokens)` gives a block of at most `tokens` for the current turn,
+        and the ids in it; `present` are the versions that stand in the window already.
+        Raises EmptyContextError without a user message, BudgetError when what must be sent
+        does not fit.
+        """
+        with self._lock:
+            at = request.at or datetime.now(UTC)
+            state = self._state(request.budget)
+            self._catch_up(state, request, at)
+            if not state.view.has_user:
+                raise EmptyContextError(
+                    f"Session {self._stream.session!r} holds no user message, so there is"
+                    " nothing to send. Add one with memory.add('user', ...)."
+                )
+            sizes = self._sizes(state, request)
+            recalled = self._attach_recalled(state, sizes, recall, at) if recall else ()
+            done = self._compact_if_due(state, sizes, at)
+            if not state.opened:  # another writer compacted first
+                self._catch_up(state, request, at)
+            self._last_call = at
+            return self._build(state, sizes, request, recalled, done)
+
+    # -- keeping up --------------------------------------------------------------------
+
+    def _state(self, budget: int) -> WindowState:
+        state = self._states.pop(budget, None)
+        if state is None:
+            state = WindowState(self._backend, self._stream, budget, self._counter, self._logged)
+        self._states[budget] = state
+        while len(self._states) > BUDGETS:
+            self._states.popitem(last=False)
+        return state
+
+    def _catch_up(self, state: WindowState, request: Request, at: datetime) -> None:
+        """Read what is new; a long backlog is compacted piece by piece, so memory stays flat."""
+        while state.refresh():
+            sizes = self._sizes(state, request)
+            if state.view.tokens > BACKLOG * sizes.limit:
+                units, _ = state.view.units()
+                result = make_room(units, sizes, self._policy, self._components)
+                gain = gain_of(units, result.units, self._policy, warm=0.0, forced=True)
+                self._record(state, result, gain, at)
+
+    def _sizes(self, state: WindowState, request: Request) -> Sizes:
+        counter = self._counter
+        system = sum(logged.tokens for logged in state.view.system)
+        if request.system is not None:
+            system += counter.count(request.system)
+        parts = {
+            "request": counter.request_tokens,
+            "system": system,
+            "tools": self._tools_tokens(request.tools),
+        }
+        margin = counter.margin if request.margin is None else request.margin
+        return Sizes(request.budget, margin, parts)
+
+    def _tools_tokens(self, tools: Sequence[Mapping[str, Any]]) -> int:
+        if not tools:
+            return 0
+        key = codec.encode(list(tools))
+        if key not in self._counted:
+            self._counted[key] = count_tools(self._counter, tools)
+            while len(self._counted) > BUDGETS:
+                self._counted.popitem(last=False)
+        return self._counted[key]
+
+    # -- recalled memories -------------------------------------------------------------
+
+    def _attach_recalled(
+        self,
+        state: WindowState,
+        sizes: Sizes,
+        recall: Callable[[frozenset[int], int], tuple[str, tuple[str, ...]]],
+        at: datetime,
+    ) -> tuple[str, ...]:
+        """Put a recalled block behind the current user message, and into the log.
+
+        Only while that message is the newest: behind it, what was sent would change, and
+        thinking in the open tool loop is bound to what stands before it.
+        """
+        units, current = state.view.units()
+        user = units[current].items[0]
+        if len(units) > current + 1 or user.message.role != "user":
+            return ()
+        must = total(units[current:]) + total([u for u in units if protected(u, self._policy)])
+        tokens = min(int(self._policy.recall_share * sizes.limit), sizes.room - must)
+        present = frozenset(
+            item.version for unit in units if unit.form == "verbatim" for item in unit.items
+        )
+        text, ids = recall(present, tokens) if tokens > 0 else ("", ())
+        if not text or state.block_of(user.version) == text:
+            return ids
+        state.attach(user.version, text, ids, at)
+        return ids
+
+    # -- compaction --------------------------------------------------------------------
+
+    def _compact_if_due(
+        self, state: WindowState, sizes: Sizes, at: datetime
+    ) -> tuple[Compacted, Gain] | None:
+        tokens = state.view.tokens
+        used = sizes.fixed + tokens
+        forced = tokens > sizes.room
+        warm = warmth(self._idle(state, at), self._policy.cache_seconds)
+        mark = self._policy.high if warm else self._policy.cold
+        if not forced and (used <= mark * sizes.limit or not self._try_again(state, sizes, tokens)):
+            return None
+        units, current = state.view.units()
+        if not forced and _thinks(units[current:]):
+            return None  # the open turn's thinking is bound to what stands before it
+        result = make_room(units, sizes, self._policy, self._components)
+        gain = gain_of(units, result.units, self._policy, warm=warm, forced=forced)
+        worthwhile = gain.removed >= WORTH * sizes.limit
+        if not forced and not (gain.pays and worthwhile):
+            self._declined[state.budget] = tokens
+            return None
+        self._record(state, result, gain, at)
+        return result, gain
+
+    def _idle(self, state: WindowState, at: datetime) -> float | None:
+        last = self._last_call or state.last_call
+        return None if last is None else (at - last).total_seconds()
+
+    def _try_again(self, state: WindowState, sizes: Sizes, tokens: int) -> bool:
+        """After a compaction that would not have paid, wait until the window has grown."""
+        declined = self._declined.get(state.budget)
+        return declined is None or not declined <= tokens < declined + sizes.limit // 20
+
+    def _record(self, state: WindowState, result: Compacted, gain: Gain, at: datetime) -> None:
+        details = {
+            "policy": self._policy.name,
+            "number": state.compactions + 1,
+            "gain": gain.to_dict(),
+            "steps": [[s.strategy, s.before, s.after] for s in result.steps],
+            "notes": list(result.notes),
+        }
+        self._declined.pop(state.budget, None)
+        try:
+            state.record(result.units, details, at)
+        except ReadOnlyError:
+            state.adopt(result.units, details)
+
+    # -- the result --------------------------------------------------------------------
+
+    def _build(
+        self,
+        state: WindowState,
+        sizes: Sizes,
+        request: Request,
+        recalled: tuple[str, ...],
+        done: tuple[Compacted, Gain] | None,
+    ) -> ContextWindow:
+        view = state.view.snapshot()
+        if view.tokens > sizes.room:  # another writer added more than fits, just now
+            units, _ = state.view.units()
+            result = squeeze(units, sizes, self._policy, self._components)
+            view = state.adopted(result.units)
+        tokens = {**sizes.parts, "messages": view.tokens}
+        system = [request.system] if request.system is not None else []
+        report = WindowReport(
+            session=self._stream.session,
+            head=state.head,
+            budget=request.budget,
+            limit=sizes.limit,
+            counter=self._counter.name,
+            estimated=self._counter.estimated,
+            margin=sizes.margin,
+            policy=self._policy.name,
+            tokens=tokens,
+            repairs=view.repairs,
+            compactions=state.compactions,
+            compaction=done[0].steps if done else (),
+            gain=done[1] if done else None,
+            recalled=recalled,
+            notes=done[0].notes if done else (),
+            system=view.system,
+            frozen=view.frozen,
+            recent=view.recent,
+        )
+        messages = (*system, *(logged.message for logged in view.system), *view.messages)
+        return ContextWindow(messages, sum(tokens.values()), report, tuple(request.tools))
+
+
+def _thinks(units: Sequence[Unit]) -> bool:
+    return any(
+        isinstance(part, ThinkingPart)
+        for unit in units
+        for item in unit.items
+        for part in item.message.content
+    )

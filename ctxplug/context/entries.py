@@ -1,0 +1,73 @@
+"""How compactions and recalled blocks stand in the log, as JSON.
+
+A unit that is sent as it was said is stored by its versions; a changed one with its
+messages. Versions are stored as runs, so a digest of a long past stays short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ctxplug.compression import VERBATIM, Unit
+from ctxplug.messages import Logged, Message
+from ctxplug.tokens import TokenCounter
+
+COMPACTION = "compaction"
+RECALLED = "recalled"
+
+
+def unit_to_dict(unit: Unit, known: Mapping[int, Logged]) -> dict[str, Any]:
+    """Return `unit` as JSON; `known` are the messages as a reader of the log gets them."""
+    if unit.form == VERBATIM and all(
+        item.version in known and known[item.version].message is item.message for item in unit.items
+    ):
+        return {"verbatim": [item.version for item in unit.items]}
+    return {
+        "form": unit.form,
+        "sources": to_runs(unit.versions),
+        "score": unit.score,
+        "items": [
+            {"version": i.version, "tokens": i.tokens, "message": i.message.to_dict()}
+            for i in unit.items
+        ],
+    }
+
+
+def unit_from_dict(
+    data: Mapping[str, Any], known: Mapping[int, Logged], recount: TokenCounter | None = None
+) -> Unit:
+    """Rebuild a unit; `known` holds the messages that it names by version.
+
+    With `recount`, stored counts of another counter are replaced by its own.
+    """
+    if "verbatim" in data:
+        return Unit(tuple(known[version] for version in data["verbatim"]))
+    items = []
+    for item in data["items"]:
+        message = Message.from_dict(item["message"])
+        tokens = recount.count(message) if recount else item["tokens"]
+        items.append(Logged(item["version"], message, tokens))
+    return Unit(tuple(items), data["form"], tuple(from_runs(data["sources"])), data["score"])
+
+
+def verbatim_versions(units: Iterable[Mapping[str, Any]]) -> list[int]:
+    """Return the versions that stored units name, ascending."""
+    return sorted({version for unit in units for version in unit.get("verbatim", ())})
+
+
+def to_runs(versions: Sequence[int]) -> list[list[int]]:
+    """Return ascending `versions` as [first, last] runs."""
+    runs: list[list[int]] = []
+    for version in versions:
+        if runs and version == runs[-1][1] + 1:
+            runs[-1][1] = version
+        else:
+            runs.append([version, version])
+    return runs
+
+
+def from_runs(runs: Iterable[Sequence[int]]) -> Iterable[int]:
+    """Yield the versions of `runs`."""
+    for first, last in runs:
+        yield from range(first, last + 1)

@@ -1,0 +1,186 @@
+"""Making room: one compaction as the policy wants it, and tighter where that is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from ctxplug.compression import Unit, merged, total
+from ctxplug.context.compaction import Compacted, compact, protected
+from ctxplug.context.components import Components
+from ctxplug.context.gate import Gain, reckon
+from ctxplug.context.law import DROP
+from ctxplug.context.policy import ContextPolicy
+from ctxplug.context.units import OPENING, turn_start
+from ctxplug.errors import BudgetError
+from ctxplug.messages import TextPart
+
+SLACK = 0.15  # where it is tight, free this share more if possible, or every call must cut
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Tokens of one request: its budget and limit, and what is fixed in it besides messages."""
+
+    budget: int
+    margin: float
+    parts: Mapping[str, int]
+
+    @property
+    def limit(self) -> int:
+        """The budget less the margin that an estimating counter needs."""
+        return int(self.budget / (1 + self.margin))
+
+    @property
+    def fixed(self) -> int:
+        """System, tools and framing."""
+        return sum(self.parts.values())
+
+    @property
+    def room(self) -> int:
+        """What is left for messages."""
+        return self.limit - self.fixed
+
+
+def make_room(
+    units: Sequence[Unit], sizes: Sizes, policy: ContextPolicy, parts: Components
+) -> Compacted:
+    """Bring `units` to the policy's low mark, or at least into the room there is.
+
+    Raises BudgetError when what must be sent does not fit.
+    """
+    target = max(0, int(policy.low * sizes.limit) - sizes.fixed)
+    result = _compact(units, target, policy, parts, last_resort=False)
+    if total(result.units) <= sizes.room:
+        return result
+    return squeeze(result.units, sizes, policy, parts)
+
+
+def squeeze(
+    units: Sequence[Unit], sizes: Sizes, policy: ContextPolicy, parts: Components
+) -> Compacted:
+    """Make `units` fit: nothing but the current turn, pins and kept tools is spared now."""
+    target = max(0, sizes.room - int(SLACK * sizes.limit))
+    tight = replace(policy, keep_last=0)
+    result = _compact(units, target, tight, parts, last_resort=True)
+    if total(result.units) > sizes.room:
+        result = _leave_out(result, policy, parts)
+    if total(result.units) > sizes.room:
+        result = _shrink_loop(result, sizes, target, policy, parts)
+    if total(result.units) > sizes.room:
+        raise _does_not_fit(result.units, sizes)
+    return result
+
+
+def gain_of(
+    before: Sequence[Unit],
+    after: Sequence[Unit],
+    policy: ContextPolicy,
+    *,
+    warm: float,
+    forced: bool,
+) -> Gain:
+    """Return what it is worth to send `after` in place of `before`."""
+    same = 0
+    for old, new in zip(before, after, strict=False):
+        if old.items is not new.items:  # a score is not sent
+            break
+        same += 1
+    return reckon(
+        total(before) - total(after),
+        total(after[same:]),
+        calls=policy.expected_calls,
+        warm=warm,
+        read=policy.cache_read,
+        write=policy.cache_write,
+        forced=forced,
+    )
+
+
+def _compact(
+    units: Sequence[Unit],
+    target: int,
+    policy: ContextPolicy,
+    parts: Components,
+    *,
+    last_resort: bool,
+) -> Compacted:
+    return compact(
+        units,
+        target,
+        current=turn_start(units),
+        policy=policy,
+        strategies=(*parts.strategies, *([parts.last_resort] if last_resort else [])),
+        tools=parts.tools,
+        score=parts.score,
+    )
+
+
+def _leave_out(result: Compacted, policy: ContextPolicy, parts: Components) -> Compacted:
+    """Put one line in place of everything that strategies made and would not part with."""
+    current = turn_start(result.units)
+    head, loop = result.units[:current], result.units[current:]
+    fixed = [unit for unit in head if protected(unit, policy) or unit.form == OPENING]
+    free = [unit for unit in head if not any(unit is other for other in fixed)]
+    if not free:
+        return result
+    counter, ref = parts.tools.counter, parts.tools.ref
+    unnamed = merged(free, DROP, "", counter)
+    text = f"[{len(unnamed.versions)} messages were left out here: {ref(unnamed)}]"
+    line = merged(free, DROP, text, counter)
+    if line.tokens >= total(free):
+        return result
+    note = "the current turn and what the policy keeps are near the budget: all else was left out"
+    return replace(result, units=(*fixed, line, *loop), notes=(*result.notes, note))
+
+
+def _shrink_loop(
+    result: Compacted, sizes: Sizes, target: int, policy: ContextPolicy, parts: Components
+) -> Compacted:
+    """Shrink results in the open tool loop, oldest first: calls and thinking stay.
+
+    First to their facts; where even these do not fit, to the reference alone.
+    """
+    current = turn_start(result.units)
+    loop = [unit for unit in result.units[current:] if not protected(unit, policy)]
+    rest = total(result.units) - total(loop)
+    shrunk = list(parts.clear.compress(loop, max(0, target - rest), parts.tools))
+    for i, unit in enumerate(shrunk):
+        if rest + total(shrunk) <= sizes.room:
+            break
+        shrunk[i] = _bare(unit, parts)
+    instead = {id(old): new for old, new in zip(loop, shrunk, strict=True)}
+    units = tuple(instead.get(id(unit), unit) for unit in result.units)
+    note = "the current turn alone is near the budget: results in its tool loop were shortened"
+    return replace(result, units=units, notes=(*result.notes, note))
+
+
+def _bare(unit: Unit, parts: Components) -> Unit:
+    """Return `unit` with nothing in its results but the reference to them."""
+    text = (TextPart(f"[left out, original: {parts.tools.ref(unit)}]"),)
+    messages = []
+    for item in unit.items:
+        results = item.message.tool_results
+        bare = tuple(replace(result, content=text) for result in results)
+        message = replace(item.message, content=bare or item.message.content)
+        smaller = parts.tools.counter.count(message) < item.tokens
+        messages.append(message if smaller else item.message)
+    return unit.changed("clear-tool-results", messages, parts.tools.counter)
+
+
+def _does_not_fit(units: Sequence[Unit], sizes: Sizes) -> BudgetError:
+    used = sizes.fixed + total(units)
+    needed = ceil(used * (1 + sizes.margin))
+    while replace(sizes, budget=needed).limit < used:  # rounding
+        needed += 1
+    current = total(units[turn_start(units) :])
+    named = ", ".join(f"{name} {n}" for name, n in sizes.parts.items() if n)
+    less = f" (with {sizes.margin:.0%} for estimating)" if sizes.margin else ""
+    return BudgetError(
+        f"What must be sent takes {needed} tokens{less} and the budget is {sizes.budget}:"
+        f" {named}, current turn {current}, the rest pinned or kept by the policy. Raise the"
+        " budget, unpin messages, or send fewer tools.",
+        needed=needed,
+        budget=sizes.budget,
+    )

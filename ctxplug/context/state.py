@@ -1,0 +1,249 @@
+"""WindowState: the view of one session under one budget, kept up to date from the log.
+
+Compactions are entries of the log, so whoever opens the session sees the same window and
+reads only what came after the last one. Two writers may compact at once: a compaction
+names the one it builds on, and the first that builds on it wins; the other is ignored by
+every reader, its writer included. Messages behind a compaction's `upto` are not touched
+by it, so none is ever lost to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ctxplug.compression import Unit
+from ctxplug.context.entries import (
+    COMPACTION,
+    RECALLED,
+    to_runs,
+    unit_from_dict,
+    unit_to_dict,
+    verbatim_versions,
+)
+from ctxplug.context.recalled import is_block, with_block
+from ctxplug.context.view import Snapshot, View
+from ctxplug.errors import ReadOnlyError
+from ctxplug.messages import Logged
+from ctxplug.storage import Append, Backend, Entry, Stream
+from ctxplug.tokens import TokenCounter
+
+MESSAGE = "message"
+CHUNK = 1024
+NEWEST = 16
+
+
+class WindowState:
+    """What the model sees of `stream` under `budget`; `refresh` before each use.
+
+    `logged` turns a message entry into the message as it is sent. Not thread-safe: the
+    caller holds a lock.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        stream: Stream,
+        budget: int,
+        counter: TokenCounter,
+        logged: Callable[[Entry], Logged],
+    ) -> None:
+        self.view = View()
+        self.base = 0
+        self.head = 0
+        self.compactions = 0
+        self.last_call: datetime | None = None
+        self._raw: dict[int, Logged] = {}  # what a reader of the log gets, where it is in use
+        self.budget = budget
+        self._backend = backend
+        self._stream = stream
+        self._counter = counter
+        self._logged = logged
+        self.opened = False
+        self._local = False  # compacted here and not in the log, which is read-only
+        self._seen: tuple[int, datetime] | None = None
+
+    def refresh(self) -> bool:
+        """Read what was added to the log since, one chunk at most; say whether there is more."""
+        if not self.opened:
+            self._open()
+            self.opened = True
+        # The last known entry is read again: if it is not the same, the log was erased.
+        after = self.head if self._seen is None else self.head - 1
+        entries = self._backend.read(self._stream, after=after, limit=CHUNK)
+        if self._seen is not None:
+            if not entries or (entries[0].version, entries[0].created_at) != self._seen:
+                self._forget()
+                return True
+            entries = entries[1:]
+        for entry in entries:
+            if self._local and self._follows(entry):
+                self._forget()  # what was compacted here gives way to what all readers see
+                return True
+            self._fold(entry)
+            self.head = entry.version
+            self._seen = entry.version, entry.created_at
+        return len(entries) >= CHUNK - 1
+
+    def record(self, units: Sequence[Unit], details: Mapping[str, Any], at: datetime) -> None:
+        """Write a compaction that leaves `units` of what was read, and adopt it.
+
+        If another writer compacted first, theirs counts: this state is then no longer
+        `opened`, and the next `refresh` starts from it.
+        """
+        body = self._body(units, details)
+        append = Append(stream=self._stream, kind=COMPACTION, body=body, created_at=at, pinned=True)
+        version = self._backend.write(append)[0]
+        rivals = self._compactions(after=self.base, before=version + 1)
+        first = next((entry.version for entry in rivals if self._follows(entry)), None)
+        if first == version and not self._local:
+            self._adopt(body)
+            self.base = version
+            self.last_call = at
+        else:
+            self._forget()
+
+    def attach(self, version: int, text: str, ids: Sequence[str], at: datetime) -> None:
+        """Put a recalled block behind the user message `version`, for every reader."""
+        body = {"version": version, "text": text, "records": list(ids)}
+        entry = Append(stream=self._stream, kind=RECALLED, body=body, created_at=at)
+        try:
+            self._backend.write(entry)
+        except ReadOnlyError:
+            self._put_block(version, text)
+        else:
+            while self.refresh():
+                pass
+
+    def block_of(self, version: int) -> str | None:
+        """Return the recalled block of the user message `version`, or None."""
+        frozen = (item for unit in reversed(self.view.frozen) for item in unit.items)
+        for logged in (*reversed(self.view.recent), *frozen):
+            if logged.version == version:
+                blocks = [part for part in logged.message.content if is_block(part)]
+                return blocks[-1].text if blocks else None
+        return None
+
+    def adopt(self, units: Sequence[Unit], details: Mapping[str, Any]) -> None:
+        """Take over `units` without writing, as where the store is read-only."""
+        self._adopt(self._body(units, details))
+        self._local = True
+
+    def adopted(self, units: Sequence[Unit]) -> Snapshot:
+        """Return what `units` would send, leaving the view as it is."""
+        return View(units, self.view.system).snapshot()
+
+    def _forget(self) -> None:
+        self.view = View()
+        self.base = self.head = self.compactions = 0
+        self.last_call = None
+        self._raw = {}
+        self._seen = None
+        self.opened = self._local = False
+
+    def _body(self, units: Sequence[Unit], details: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body of a compaction; an answer that is still to come stays out of it."""
+        upto = self.head
+        waiting = self.view.waiting
+        if waiting is not None:
+            upto = waiting - 1
+            units = [unit for unit in units if unit.versions[0] < waiting]
+        return {
+            "budget": self.budget,
+            "counter": self._counter.name,
+            "base": self.base,
+            "upto": upto,
+            "units": [unit_to_dict(unit, self._raw) for unit in units],
+            **details,
+        }
+
+    # -- reading ---------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Start at the last compaction under this budget, if there is one."""
+        before = None
+        while True:
+            entries = self._compactions(before=before, newest_first=True, limit=NEWEST)
+            for entry in entries:
+                if entry.body.get("budget") == self.budget and self._was_first(entry):
+                    self._start_at(entry)
+                    return
+            if len(entries) < NEWEST:
+                return
+            before = entries[-1].version
+
+    def _was_first(self, entry: Entry) -> bool:
+        """Say whether no other compaction built on the same one before `entry` did."""
+        base = entry.body["base"]
+        rivals = self._compactions(after=base, before=entry.version)
+        return not any(
+            rival.body.get("budget") == self.budget and rival.body["base"] == base
+            for rival in rivals
+        )
+
+    def _follows(self, entry: Entry) -> bool:
+        """Say whether `entry` is a compaction under this budget that builds on the last."""
+        if entry.kind != COMPACTION or entry.body.get("budget") != self.budget:
+            return False
+        return bool(entry.body["base"] == self.base)
+
+    def _compactions(self, **where: Any) -> list[Entry]:
+        return self._backend.read(self._stream, kinds=[COMPACTION], pinned=True, **where)
+
+    def _start_at(self, entry: Entry) -> None:
+        upto = entry.body["upto"]
+        system = self._read_messages(before=upto + 1, pinned=True)
+        self._raw = {
+            logged.version: logged
+            for first, last in to_runs(verbatim_versions(entry.body["units"]))
+            for logged in self._read_messages(after=first - 1, before=last + 1)
+        }
+        self.view = View(
+            self._units(entry.body),
+            [logged for logged in system if logged.message.role == "system"],
+        )
+        self.base = entry.version
+        self.compactions = entry.body.get("number", 1)
+        self.last_call = entry.created_at
+        self.head = upto
+
+    def _read_messages(self, **where: Any) -> list[Logged]:
+        entries = self._backend.read(self._stream, kinds=[MESSAGE], **where)
+        return [self._logged(entry) for entry in entries]
+
+    def _fold(self, entry: Entry) -> None:
+        """Apply one entry; entries of other kinds mean nothing to a window."""
+        if entry.kind == MESSAGE:
+            logged = self._raw[entry.version] = self._logged(entry)
+            self.view.add(logged)
+            if logged.message.role != "assistant":
+                return
+        elif self._follows(entry):
+            self._adopt(entry.body)
+            self.base = entry.version
+        elif entry.kind == RECALLED:
+            self._put_block(entry.body["version"], entry.body["text"])
+        else:
+            return
+        self.last_call = entry.created_at  # the model was called, or was about to be
+
+    def _adopt(self, body: Mapping[str, Any]) -> None:
+        later = [logged for logged in self.view.recent if logged.version > body["upto"]]
+        self.view = View(self._units(body), self.view.system)
+        for logged in later:
+            self.view.add(logged)
+        used = {*verbatim_versions(body["units"]), *(logged.version for logged in later)}
+        self._raw = {version: logged for version, logged in self._raw.items() if version in used}
+        self.compactions = body.get("number", 1)
+
+    def _units(self, body: Mapping[str, Any]) -> list[Unit]:
+        """Rebuild the units of a compaction, recounted if another counter made it."""
+        recount = None if body.get("counter") == self._counter.name else self._counter
+        return [unit_from_dict(unit, self._raw, recount) for unit in body["units"]]
+
+    def _put_block(self, version: int, text: str) -> None:
+        for logged in reversed(self.view.recent):
+            if logged.version == version:
+                self.view.replace(with_block(logged, text, self._counter))
+                return
