@@ -1,0 +1,470 @@
+"""The law of memory backends.
+
+A backend holds, per namespace, **streams** (the log of one session: entries with gapless
+versions 1, 2, 3, ..., immutable) and **records** (documents by id, found by filter, by
+keyword and, where the backend declares it, by vector).
+
+1. `write(*ops)` applies all of its operations or none, and returns when they are durable
+   as the backend promises. It returns one int per operation: the version of an Append, the
+   number of records touched by the others. An Append with `expected` fails with
+   ConflictError unless the stream's newest version is `expected`.
+2. An Append with `terms` is also a record, `entry_record(entry)`, without being stored
+   twice: `get`, `find` and `search` see it. Deleting that record leaves the log as it is.
+3. A namespace is part of every key. Nothing written under one is ever seen from another:
+   not in results, not in counts, not in errors. A namespace does not contain its children.
+   Its labels are as `ctxplug.scope.to_namespace` makes them.
+4. Reads see every write that returned before they began. `read` yields entries in order of
+   version, from either end.
+5. `terms` are words separated by spaces, made by `ctxplug.recall.text` for indexing and
+   querying alike; a backend splits at spaces and does nothing else to them.
+6. Expired records (`expires_at` <= `where.now`) are not found unless asked for.
+7. Everything may be called from any thread. The sync methods are the law; `arun` runs a
+   whole unit of work on the backend's own worker threads, and nothing awaits inside a
+   transaction, so a cancelled caller never leaves half a write.
+8. `capabilities` names what works beyond this: "keyword", "vector", "backup", "durable"
+   (survives the process). What is not named raises UnsupportedError.
+9. `close` may be called twice; every other call after it raises ClosedError. Errors are in
+   the family of StorageError, with the cause chained.
+10. With "vector": an Embed gives a record the vector of its content, and a Put takes it
+   away. A namespace holds vectors of one embedder, by name and dimension; the first Embed
+   decides, and what comes from another raises EmbedderChangedError, in `write` and in
+   `search`, until an Unembed has removed them all: vectors of two embedders never meet.
+11. With "keyword": `occurrences` lists where terms occur, and `glance` tells what ranking
+   needs of records without reading them. A record's **place** is an int for as long as it
+   is searchable: places of one stream's messages differ as their versions do, and any
+   other two places of a namespace are at least 16 apart.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
+
+from ctxplug.errors import UnsupportedError
+from ctxplug.messages import Message
+from ctxplug.records import MemoryRecord
+from ctxplug.scope import RESERVED, Namespace
+from ctxplug.storage.workers import Workers
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+COMMON = 4  # terms too common to be listed whole that `occurrences` lists in part
+
+T = TypeVar("T")
+Vector: TypeAlias = "Sequence[float] | npt.NDArray[np.float32]"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The key of one session's log."""
+
+    namespace: Namespace
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One immutable line of a log; `body` is JSON."""
+
+    stream: Stream
+    version: int
+    kind: str
+    body: Mapping[str, Any]
+    created_at: datetime
+    agent: str | None = None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Add an entry at the end of `stream`; `pinned` entries can be read alone.
+
+    `traits` says what its text is like (`ctxplug.recall.traits`); backends only keep it.
+    """
+
+    stream: Stream
+    kind: str
+    body: Mapping[str, Any]
+    created_at: datetime
+    agent: str | None = None
+    pinned: bool = False
+    terms: str | None = None
+    traits: int = 0
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Store `record` under its namespace and id, replacing what is there."""
+
+    record: MemoryRecord
+    terms: str | None = None
+    traits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove one record; removing what is not there is no error."""
+
+    namespace: Namespace
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """Count one access to each record of `ids` at time `at`."""
+
+    namespace: Namespace
+    ids: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embed:
+    """Give a record its vector, in place of any it has; float32, as `embedder` made it.
+
+    With `content` it applies only while that is what the record holds, so that a vector
+    made meanwhile from what was replaced touches nothing.
+    """
+
+    namespace: Namespace
+    id: str
+    embedder: str
+    vector: Vector
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unembed:
+    """Remove all vectors of `namespace`, and with them the name of their embedder."""
+
+    namespace: Namespace
+
+
+Op: TypeAlias = Append | Put | Delete | Touch | Embed | Unembed
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which records of one namespace: every condition given must hold.
+
+    `tags` must all be present; `metadata` compares top-level keys for equality as JSON
+    (true is not 1, 1 is not "1"); `since` <= created_at < `until`; `valid_at` lies in
+    [valid_from, valid_to); `now` is the time by which records count as expired (None:
+    expired ones are found too).
+    """
+
+    namespace: Namespace
+    ids: Sequence[str] | None = None
+    kinds: Sequence[str] | None = None
+    tiers: Sequence[str] | None = None
+    tags: Sequence[str] = ()
+    session: str | None = None
+    agent: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    valid_at: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VectorState:
+    """Whose vectors a namespace holds (None: it holds none) and how many records wait for one."""
+
+    embedder: str | None
+    dimension: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record found by `search`; of two hits of one search, the higher `score` is better."""
+
+    record: MemoryRecord
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrences:
+    """Where terms occur in a namespace (rule 11).
+
+    `total` counts its searchable records, `counts` those that hold each term, and `places`
+    lists them; a term that no record holds is in neither.
+    """
+
+    total: int
+    counts: Mapping[str, int]
+    places: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What ranking needs of a searchable record; `name` is who said it, if it has a name."""
+
+    place: int
+    id: str
+    created_at: datetime
+    importance: float = 0.5
+    access_count: int = 0
+    last_accessed: datetime | None = None
+    name: str | None = None
+    traits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One stream of a namespace: its newest version and when it began and last grew."""
+
+    session: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `check` found; `ok` is whether there are no `problems`."""
+
+    problems: tuple[str, ...]
+    counts: Mapping[str, int]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the store is sound."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class EraseReceipt:
+    """What `erase` removed; `remaining` counts what a search found afterwards: nothing."""
+
+    namespace: Namespace
+    entries: int
+    records: int
+    remaining: int
+    erased_at: datetime
+
+
+def entry_record(entry: Entry) -> MemoryRecord:
+    """Return the record that a searchable message entry stands for (rule 2)."""
+    message = Message.from_dict(entry.body["message"])
+    session = entry.stream.session
+    return MemoryRecord(
+        namespace=entry.stream.namespace,
+        id=f"{session}@{entry.version}",
+        kind=entry.kind,
+        content=message.text,
+        tier="short",
+        metadata={
+            **message.metadata,
+            "version": entry.version,
+            "session": session,
+            "role": message.role,
+            **({"name": message.name} if message.name else {}),
+        },
+        created_at=message.created_at,
+        sources=(message.id,),
+        origin=message.role,
+        session=session,
+        agent=entry.agent,
+    )
+
+
+def conversations(backend: Backend, namespace: Namespace) -> list[SessionInfo]:
+    """Return the sessions of `namespace` without ctxplug's own logs, in order of creation."""
+    return [info for info in backend.sessions(namespace) if not info.session.startswith(RESERVED)]
+
+
+class Backend(ABC):
+    """The law's methods; a-twins come with it. Subclass, implement, run the suite."""
+
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def write(self, *ops: Op) -> list[int]:
+        """Apply `ops` atomically and durably; see rule 1."""
+
+    @abstractmethod
+    def read(
+        self,
+        stream: Stream,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+        kinds: Sequence[str] | None = None,
+        pinned: bool | None = None,
+    ) -> list[Entry]:
+        """Return entries with `after` < version < `before`; an unknown stream is empty."""
+
+    @abstractmethod
+    def head(self, stream: Stream) -> int:
+        """Return the newest version of `stream`, 0 if there is none."""
+
+    @abstractmethod
+    def sessions(self, namespace: Namespace) -> list[SessionInfo]:
+        """Return the streams of `namespace` in order of creation."""
+
+    @abstractmethod
+    def namespaces(self, prefix: Namespace = ()) -> list[Namespace]:
+        """Return the namespaces that hold anything and begin with the labels of `prefix`."""
+
+    @abstractmethod
+    def get(self, namespace: Namespace, id: str) -> MemoryRecord | None:
+        """Return one record, or None."""
+
+    @abstractmethod
+    def find(
+        self, where: Where, *, limit: int | None = None, offset: int = 0
+    ) -> list[MemoryRecord]:
+        """Return matching records, newest first (by created_at, then by id)."""
+
+    @abstractmethod
+    def count(self, where: Where) -> int:
+        """Return how many records match."""
+
+    @abstractmethod
+    def erase(self, namespace: Namespace) -> EraseReceipt:
+        """Remove everything of `namespace`, leaving no copy of its text in the store."""
+
+    @abstractmethod
+    def check(self) -> CheckReport:
+        """Examine the store: its own invariants and those of the engine beneath."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish pending writes and release everything."""
+
+    def search(
+        self,
+        where: Where,
+        *,
+        terms: Sequence[str] = (),
+        vector: Vector | None = None,
+        embedder: str | None = None,
+        limit: int = 10,
+    ) -> list[Hit]:
+        """Return the best matches: records with any of `terms` (BM25), or nearest to `vector`.
+
+        Nearest is by dot product, which is then the score. `embedder` names what made
+        `vector` (None: unknown, only its dimension is checked; rule 10).
+        """
+        raise self._lacks("vector" if vector is not None else "keyword")
+
+    def occurrences(self, where: Where, terms: Sequence[str], *, limit: int) -> Occurrences:
+        """Return where `terms` occur among the records of `where`.
+
+        `total` and `counts` are of the whole namespace. Terms are taken by `counts`, the
+        rarest first. As long as their `counts` fit in `limit` together, each is listed
+        whole. Of the rest the first COMMON are listed where one of those occurs too; if
+        there is none of those, the newer places of the rarest are, and of the others beside
+        it. Further terms are not listed: they would tell little and cost most.
+        """
+        raise self._lacks("keyword")
+
+    def glance(self, where: Where, places: Sequence[int] | None = None) -> list[Glance]:
+        """Return what ranking needs of the searchable records of `where`, of `places` if given."""
+        raise self._lacks("keyword")
+
+    def vector_state(self, namespace: Namespace) -> VectorState:
+        """Return whose vectors `namespace` holds and how many records wait for one."""
+        raise self._lacks("vector")
+
+    def unembedded(self, namespace: Namespace, limit: int) -> list[MemoryRecord]:
+        """Return up to `limit` searchable records without a vector, oldest writes first."""
+        raise self._lacks("vector")
+
+    def backup(self, target: str) -> None:
+        """Write a consistent copy of the whole store to the file `target`."""
+        raise self._lacks("backup")
+
+    def _lacks(self, capability: str) -> UnsupportedError:
+        return UnsupportedError(
+            f"{type(self).__name__} does not offer {capability!r}; it declares"
+            f" {sorted(self.capabilities)}. Choose another backend for this.",
+            capability=capability,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- a-twins -------------------------------------------------------------------
+
+    async def arun(self, unit: Callable[[], T]) -> T:
+        """Run `unit` on a worker thread of this backend.
+
+        A caller cancelled before it began leaves nothing done; later it runs to its end.
+        """
+        context = contextvars.copy_context()
+        import asyncio  # a fifth of the import time, and sync callers do without
+
+        return await asyncio.wrap_future(self._threads().submit(context.run, unit))
+
+    def _threads(self) -> Workers:
+        """Return the workers of this backend; `close` dismisses them."""
+        workers: Workers = vars(self).setdefault("_workers", Workers())
+        return workers
+
+    async def awrite(self, *ops: Op) -> list[int]:
+        """Async twin of `write`."""
+        return await self.arun(partial(self.write, *ops))
+
+    async def aread(self, stream: Stream, **options: Any) -> list[Entry]:
+        """Async twin of `read`."""
+        return await self.arun(partial(self.read, stream, **options))
+
+    async def ahead(self, stream: Stream) -> int:
+        """Async twin of `head`."""
+        return await self.arun(partial(self.head, stream))
+
+    async def asessions(self, namespace: Namespace) -> list[SessionInfo]:
+        """Async twin of `sessions`."""
+        return await self.arun(partial(self.sessions, namespace))
+
+    async def anamespaces(self, prefix: Namespace = ()) -> list[Namespace]:
+        """Async twin of `namespaces`."""
+        return await self.arun(partial(self.namespaces, prefix))
+
+    async def aget(self, namespace: Namespace, id: str) -> MemoryRecord | None:
+        """Async twin of `get`."""
+        return await self.arun(partial(self.get, namespace, id))
+
+    async def afind(self, where: Where, **options: Any) -> list[MemoryRecord]:
+        """Async twin of `find`."""
+        return await self.arun(partial(self.find, where, **options))
+
+    async def acount(self, where: Where) -> int:
+        """Async twin of `count`."""
+        return await self.arun(partial(self.count, where))
+
+    async def asearch(self, where: Where, **options: Any) -> list[Hit]:
+        """Async twin of `search`."""
+        return await self.arun(partial(self.search, where, **options))
+
+    async def aerase(self, namespace: Namespace) -> EraseReceipt:
+        """Async twin of `erase`."""
+        return await self.arun(partial(self.erase, namespace))
+
+    async def acheck(self) -> CheckReport:
+        """Async twin of `check`."""
+        return await self.arun(self.check)
+
+    async def abackup(self, target: str) -> None:
+        """Async twin of `backup`."""
+        return await self.arun(partial(self.backup, target))
+
+    async def aclose(self) -> None:
+        """Async twin of `close`."""
+        return await self.arun(self.close)

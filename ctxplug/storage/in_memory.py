@@ -1,0 +1,485 @@
+"""InMemoryBackend: the law in plain Python, for tests and throw-away memories.
+
+Everything is kept encoded, so what is read is always a fresh copy and what cannot be
+stored elsewhere cannot be stored here.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from ctxplug import codec
+from ctxplug.errors import ClosedError, ConflictError, UnknownComponentError
+from ctxplug.records import MemoryRecord
+from ctxplug.scope import Namespace
+from ctxplug.storage.backend import (
+    Append,
+    Backend,
+    CheckReport,
+    Delete,
+    Embed,
+    Entry,
+    EraseReceipt,
+    Glance,
+    Hit,
+    Occurrences,
+    Op,
+    Put,
+    SessionInfo,
+    Stream,
+    Touch,
+    Unembed,
+    Vector,
+    VectorState,
+    Where,
+    entry_record,
+)
+from ctxplug.storage.in_memory_vectors import SpaceVectors, check_stored
+from ctxplug.storage.in_memory_words import SpaceWords
+from ctxplug.storage.matching import matches
+from ctxplug.storage.vectors import CAPABILITY, to_vector
+from ctxplug.times import to_datetime
+
+BM25_K1 = 1.2
+BM25_B = 0.75
+
+
+@dataclass
+class _Log:
+    number: int
+    created_at: datetime
+    updated_at: datetime
+    entries: list[tuple[Entry, bytes]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Row:
+    record: MemoryRecord
+    words: Counter[str] | None
+    traits: int = 0
+
+
+@dataclass
+class _Space:
+    """One namespace: its logs and its records, each in order of arrival."""
+
+    logs: dict[str, _Log] = field(default_factory=dict)
+    rows: dict[str, _Row] = field(default_factory=dict)
+    vectors: SpaceVectors | None = None
+    words: SpaceWords = field(default_factory=SpaceWords)
+
+    def put(self, row: _Row, place: int | None = None) -> None:
+        self.remove(row.record.id)
+        self.rows[row.record.id] = row
+        if row.words is not None:
+            self.words.put(row.record.id, row.words, place)
+
+    def remove(self, id: str) -> int:
+        self.words.drop(id)
+        if self.vectors is not None:
+            self.vectors.drop(id)
+        return int(self.rows.pop(id, None) is not None)
+
+
+_Spaces: TypeAlias = dict[Namespace, _Space]
+_Step: TypeAlias = Callable[[_Spaces], int]
+
+
+def open_memory(argument: str) -> InMemoryBackend:
+    """Open "memory:"; every opening is a new, empty store."""
+    if argument.strip("/"):
+        raise UnknownComponentError(
+            f"'memory:{argument}' names a place, but this backend has none; write 'memory:'.",
+            kind="option",
+            name=argument,
+            known=(),
+        )
+    return InMemoryBackend()
+
+
+class InMemoryBackend(Backend):
+    """A store in this process, gone when it ends."""
+
+    capabilities = frozenset({"keyword"}) | CAPABILITY
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._spaces: _Spaces = {}
+        self._closed = False
+
+    # -- log -----------------------------------------------------------------------
+
+    def write(self, *ops: Op) -> list[int]:
+        """Apply `ops`, or none of them."""
+        steps = [_prepared(op) for op in ops]
+        if any(isinstance(op, Embed | Unembed) for op in ops):
+            self._require_vectors()
+        with self._lock:
+            self._refuse_closed()
+            self._check_expected(ops)
+            check_stored(ops, {n: space.vectors for n, space in self._spaces.items()})
+            return [step(self._spaces) for step in steps]
+
+    def read(
+        self,
+        stream: Stream,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+        kinds: Sequence[str] | None = None,
+        pinned: bool | None = None,
+    ) -> list[Entry]:
+        """Return entries of `stream` by version range, from either end."""
+        with self._lock:
+            self._refuse_closed()
+            log = self._space(stream.namespace).logs.get(stream.session)
+            stop = None if before is None else max(0, before - 1)
+            rows = log.entries[max(0, after) : stop] if log else []
+            rows = [
+                (entry, body)
+                for entry, body in (reversed(rows) if newest_first else rows)
+                if (kinds is None or entry.kind in kinds)
+                and (pinned is None or entry.pinned == pinned)
+            ]
+        if limit is not None:
+            rows = rows[: max(0, limit)]
+        return [replace(entry, body=codec.decode(body)) for entry, body in rows]
+
+    def head(self, stream: Stream) -> int:
+        """Return the newest version of `stream`, 0 if there is none."""
+        with self._lock:
+            self._refuse_closed()
+            log = self._space(stream.namespace).logs.get(stream.session)
+            return len(log.entries) if log else 0
+
+    def sessions(self, namespace: Namespace) -> list[SessionInfo]:
+        """Return the streams of `namespace` in order of creation."""
+        with self._lock:
+            self._refuse_closed()
+            logs = self._space(namespace).logs.items()
+            return [
+                SessionInfo(name, len(log.entries), log.created_at, log.updated_at)
+                for name, log in logs
+            ]
+
+    def namespaces(self, prefix: Namespace = ()) -> list[Namespace]:
+        """Return the namespaces that begin with `prefix`, sorted."""
+        with self._lock:
+            self._refuse_closed()
+            held = [n for n, space in self._spaces.items() if space.logs or space.rows]
+        return sorted(n for n in held if n[: len(prefix)] == tuple(prefix))
+
+    # -- records -------------------------------------------------------------------
+
+    def get(self, namespace: Namespace, id: str) -> MemoryRecord | None:
+        """Return one record, or None."""
+        with self._lock:
+            self._refuse_closed()
+            row = self._space(namespace).rows.get(id)
+        return _copy(row.record) if row else None
+
+    def find(
+        self, where: Where, *, limit: int | None = None, offset: int = 0
+    ) -> list[MemoryRecord]:
+        """Return matching records, newest first."""
+        found = [row.record for row in self._matching(where)]
+        found.sort(key=lambda record: (record.created_at, record.id), reverse=True)
+        stop = None if limit is None else max(0, offset) + max(0, limit)
+        return [_copy(record) for record in found[max(0, offset) : stop]]
+
+    def count(self, where: Where) -> int:
+        """Return how many records match."""
+        return len(self._matching(where))
+
+    def search(
+        self,
+        where: Where,
+        *,
+        terms: Sequence[str] = (),
+        vector: Vector | None = None,
+        embedder: str | None = None,
+        limit: int = 10,
+    ) -> list[Hit]:
+        """Return the best matches for any of `terms` by BM25, or the nearest to `vector`."""
+        if vector is not None:
+            return self._nearest(where, vector, embedder, limit)
+        wanted = {part for term in terms for part in term.split()}
+        everything = [row for row in self._matching(Where(where.namespace)) if row.words]
+        scores = _bm25(everything, wanted)
+        hits = [
+            Hit(row.record, scores[row.record.id])
+            for row in self._matching(where)
+            if row.record.id in scores
+        ]
+        hits.sort(key=lambda hit: hit.score, reverse=True)
+        return [Hit(_copy(hit.record), hit.score) for hit in hits[: max(0, limit)]]
+
+    def occurrences(self, where: Where, terms: Sequence[str], *, limit: int) -> Occurrences:
+        """Return where `terms` occur among the records of `where`."""
+        plain = replace(where, now=None) == Where(where.namespace)
+        with self._lock:
+            self._refuse_closed()
+            space = self._space(where.namespace)
+            counts = None if plain else (lambda id: matches(space.rows[id].record, where))
+            return space.words.occurrences(terms, limit, counts)
+
+    def glance(self, where: Where, places: Sequence[int] | None = None) -> list[Glance]:
+        """Return what ranking needs of the searchable records of `where`, of `places` if given."""
+        with self._lock:
+            self._refuse_closed()
+            space = self._space(where.namespace)
+            if places is not None:
+                ids: Sequence[str] = space.words.ids(places)
+            else:
+                ids = list(space.rows) if where.ids is None else where.ids
+            rows = [space.rows[id] for id in dict.fromkeys(ids) if id in space.rows]
+            return [
+                _glance(row, space.words.place(row.record.id))
+                for row in rows
+                if row.words is not None and matches(row.record, where)
+            ]
+
+    def vector_state(self, namespace: Namespace) -> VectorState:
+        """Return whose vectors `namespace` holds and how many records wait for one."""
+        self._require_vectors()
+        with self._lock:
+            self._refuse_closed()
+            held = self._space(namespace).vectors
+            pending = len(self._pending(namespace))
+        if held is None:
+            return VectorState(None, 0, pending)
+        return VectorState(held.embedder, held.dimension, pending)
+
+    def unembedded(self, namespace: Namespace, limit: int) -> list[MemoryRecord]:
+        """Return up to `limit` searchable records without a vector, oldest writes first."""
+        self._require_vectors()
+        with self._lock:
+            self._refuse_closed()
+            return [_copy(row.record) for row in self._pending(namespace)[: max(0, limit)]]
+
+    # -- care ----------------------------------------------------------------------
+
+    def erase(self, namespace: Namespace) -> EraseReceipt:
+        """Forget everything of `namespace`."""
+        with self._lock:
+            self._refuse_closed()
+            space = self._spaces.pop(namespace, _Space())
+        entries = sum(len(log.entries) for log in space.logs.values())
+        return EraseReceipt(namespace, entries, len(space.rows), 0, datetime.now(UTC))
+
+    def check(self) -> CheckReport:
+        """Count what is there; versions are gapless by construction."""
+        with self._lock:
+            self._refuse_closed()
+            spaces = list(self._spaces.values())
+            counts = {
+                "namespaces": len(spaces),
+                "streams": sum(len(s.logs) for s in spaces),
+                "entries": sum(len(log.entries) for s in spaces for log in s.logs.values()),
+                "records": sum(len(s.rows) for s in spaces),
+            }
+        return CheckReport((), counts)
+
+    def close(self) -> None:
+        """Release everything. May be called twice."""
+        with self._lock:
+            self._closed = True
+            self._spaces.clear()
+        self._threads().dismiss()
+
+    # -- inside the lock -------------------------------------------------------------
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ClosedError("This in-memory store was closed; what it held is gone.")
+
+    def _space(self, namespace: Namespace) -> _Space:
+        return _space(self._spaces, namespace)
+
+    def _matching(self, where: Where) -> list[_Row]:
+        with self._lock:
+            self._refuse_closed()
+            rows = list(self._space(where.namespace).rows.values())
+        return [row for row in rows if matches(row.record, where)]
+
+    def _require_vectors(self) -> None:
+        if "vector" not in self.capabilities:
+            raise self._lacks("vector")
+
+    def _pending(self, namespace: Namespace) -> list[_Row]:
+        space = self._space(namespace)
+        held = space.vectors
+        rows = (row for row in space.rows.values() if row.words is not None)
+        return [row for row in rows if held is None or row.record.id not in held]
+
+    def _nearest(self, where: Where, vector: Vector, embedder: str | None, limit: int) -> list[Hit]:
+        self._require_vectors()
+        with self._lock:
+            self._refuse_closed()
+            space = self._space(where.namespace)
+            if space.vectors is None:
+                return []
+            found = space.vectors.nearest(
+                vector, embedder, limit, lambda id: matches(space.rows[id].record, where)
+            )
+            return [Hit(_copy(space.rows[id].record), score) for id, score in found]
+
+    def _check_expected(self, ops: Sequence[Op]) -> None:
+        """Refuse the whole write before anything is applied."""
+        heads: Counter[Stream] = Counter()
+        for op in ops:
+            if not isinstance(op, Append):
+                continue
+            if op.stream not in heads:
+                heads[op.stream] = self.head(op.stream)
+            if op.expected is not None and heads[op.stream] != op.expected:
+                raise ConflictError(
+                    f"Session {op.stream.session!r} is at version {heads[op.stream]}, not"
+                    f" {op.expected}: someone else wrote first. Read the new entries and try"
+                    " again.",
+                    expected=op.expected,
+                    found=heads[op.stream],
+                )
+            heads[op.stream] += 1
+
+
+def _prepared(op: Op) -> _Step:
+    """Return what applies `op`; whatever can fail fails here, before anything is applied."""
+    if isinstance(op, Append):
+        return _append(op)
+    if isinstance(op, Put):
+        return _put(op)
+    if isinstance(op, Delete):
+        return lambda spaces: _space(spaces, op.namespace).remove(op.id)
+    if isinstance(op, Touch):
+        return _touch(op)
+    if isinstance(op, Embed):
+        return _embed(op)
+    if isinstance(op, Unembed):
+        return lambda spaces: _unembed(_space(spaces, op.namespace))
+    raise TypeError(f"{op!r} is no operation; write takes those of ctxplug.storage.backend.Op.")
+
+
+def _append(op: Append) -> _Step:
+    body, words, at = codec.encode(op.body), _words(op.terms), to_datetime(op.created_at)
+    if words is not None:
+        entry_record(Entry(op.stream, 0, op.kind, op.body, at))
+
+    def step(spaces: _Spaces) -> int:
+        space = spaces.setdefault(op.stream.namespace, _Space())
+        log = space.logs.setdefault(op.stream.session, _Log(len(space.logs) + 1, at, at))
+        log.updated_at = max(log.updated_at, at)
+        version = len(log.entries) + 1
+        entry = Entry(op.stream, version, op.kind, {}, at, op.agent, op.pinned)
+        log.entries.append((entry, body))
+        if words is not None:
+            record = entry_record(replace(entry, body=codec.decode(body)))
+            space.put(_Row(record, words, op.traits), log.number << 32 | version)
+        return version
+
+    return step
+
+
+def _put(op: Put) -> _Step:
+    record = MemoryRecord.from_dict(codec.decode(codec.encode(op.record.to_dict())))
+    row = _Row(record, _words(op.terms), op.traits)
+
+    def step(spaces: _Spaces) -> int:
+        spaces.setdefault(record.namespace, _Space()).put(row)
+        return 1
+
+    return step
+
+
+def _touch(op: Touch) -> _Step:
+    at = to_datetime(op.at)
+
+    def step(spaces: _Spaces) -> int:
+        rows = _space(spaces, op.namespace).rows
+        found = [id for id in op.ids if id in rows]
+        for id in found:
+            record = rows[id].record
+            changed = record.evolve(
+                access_count=record.access_count + 1,
+                last_accessed=max(at, record.last_accessed or at),
+            )
+            rows[id] = replace(rows[id], record=changed)
+        return len(found)
+
+    return step
+
+
+def _embed(op: Embed) -> _Step:
+    vector = to_vector(op.vector) if CAPABILITY else None
+
+    def step(spaces: _Spaces) -> int:
+        space = _space(spaces, op.namespace)
+        row = space.rows.get(op.id)
+        if row is None or vector is None or op.content not in (None, row.record.content):
+            return 0
+        if space.vectors is None:
+            space.vectors = SpaceVectors(op.embedder, len(vector))
+        space.vectors.put(op.id, vector)
+        return 1
+
+    return step
+
+
+def _unembed(space: _Space) -> int:
+    held, space.vectors = space.vectors, None
+    return 0 if held is None else len(held)
+
+
+def _space(spaces: _Spaces, namespace: Namespace) -> _Space:
+    return spaces.get(namespace) or _Space()
+
+
+def _copy(record: MemoryRecord) -> MemoryRecord:
+    """Return a record that shares nothing mutable with the stored one."""
+    return record.evolve(metadata=codec.plain(record.metadata))
+
+
+def _glance(row: _Row, place: int) -> Glance:
+    record = row.record
+    name = record.metadata.get("name") if place > 0 else None
+    return Glance(
+        place,
+        record.id,
+        record.created_at,
+        record.importance,
+        record.access_count,
+        record.last_accessed,
+        None if name is None else str(name),
+        row.traits,
+    )
+
+
+def _words(terms: str | None) -> Counter[str] | None:
+    return None if terms is None else Counter(terms.split())
+
+
+def _bm25(rows: Sequence[_Row], wanted: set[str]) -> dict[str, float]:
+    """Return the BM25 score of each row with any wanted word, by record id."""
+    if not rows or not wanted:
+        return {}
+    lengths = [sum(row.words.values()) for row in rows if row.words]
+    average = sum(lengths) / len(lengths)
+    holders = Counter(word for row in rows for word in wanted & (row.words or {}).keys())
+    scores: dict[str, float] = {}
+    for row, length in zip(rows, lengths, strict=True):
+        for word in wanted & (row.words or {}).keys():
+            n = holders[word]
+            rarity = math.log(1 + (len(rows) - n + 0.5) / (n + 0.5))
+            tf = row.words[word] if row.words else 0
+            norm = tf + BM25_K1 * (1 - BM25_B + BM25_B * length / average)
+            score = rarity * tf * (BM25_K1 + 1) / norm
+            scores[row.record.id] = scores.get(row.record.id, 0.0) + score
+    return scores

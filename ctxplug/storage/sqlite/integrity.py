@@ -1,0 +1,150 @@
+"""Examine, erase and verify: what keeps a file sound and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import apsw
+
+from ctxplug.errors import CorruptStoreError, StorageBusyError
+from ctxplug.storage.backend import CheckReport
+
+_INVARIANTS = (
+    (
+        "session logs with gaps or a wrong newest version",
+        """SELECT s.session FROM streams s LEFT JOIN (
+               SELECT id >> 32 AS stream, count(*) AS n, max(id & 0xFFFFFFFF) AS newest
+               FROM entries GROUP BY 1
+           ) e ON e.stream = s.id
+           WHERE coalesce(e.n, 0) <> s.version OR coalesce(e.newest, 0) <> s.version""",
+    ),
+    (
+        "entries of no session",
+        "SELECT DISTINCT id >> 32 FROM entries WHERE id >> 32 NOT IN (SELECT id FROM streams)",
+    ),
+    (
+        "records whose log entry is missing",
+        """SELECT id FROM records WHERE entry IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.id = records.entry)""",
+    ),
+    ("records without content", "SELECT id FROM records WHERE entry IS NULL AND body IS NULL"),
+    (
+        "searchable records missing from the word index",
+        "SELECT id FROM records WHERE indexed AND place NOT IN (SELECT rowid FROM words)",
+    ),
+    (
+        "words of no searchable record",
+        "SELECT rowid FROM words WHERE rowid NOT IN (SELECT place FROM records WHERE indexed)",
+    ),
+    (
+        "records that wrongly have, or lack, a vector",
+        "SELECT id FROM records WHERE embedded <> (rowid IN (SELECT record FROM vectors))",
+    ),
+    (
+        "vectors of no record, or of another length than their namespace's",
+        """SELECT v.id FROM vectors v LEFT JOIN records r ON r.rowid = v.record
+           LEFT JOIN namespaces n ON n.id = v.namespace
+           WHERE r.namespace IS NOT v.namespace OR length(v.vector) IS NOT 4 * n.dimension
+               OR n.embedder IS NULL""",
+    ),
+    (
+        "namespaces that count their searchable records wrongly",
+        """SELECT key FROM namespaces n WHERE searchable <>
+           (SELECT count(*) FROM records WHERE namespace = n.id AND indexed)""",
+    ),
+    (
+        "streams or records of no namespace",
+        """SELECT namespace FROM streams WHERE namespace NOT IN (SELECT id FROM namespaces)
+           UNION
+           SELECT namespace FROM records WHERE namespace NOT IN (SELECT id FROM namespaces)""",
+    ),
+)
+
+
+def check(connection: apsw.Connection, *, index: bool = True) -> CheckReport:
+    """Return what is wrong with the file; `index` includes the word index's own check."""
+    counts: dict[str, int] = {}
+    try:
+        problems = _problems(connection, index)
+        for table in ("namespaces", "streams", "entries", "records", "vectors", "words"):
+            counts[table] = int(connection.execute(f"SELECT count(*) FROM {table}").get)
+    except (apsw.CorruptError, apsw.NotADBError) as exc:
+        problems = [f"SQLite: {exc}"]
+    return CheckReport(tuple(problems), counts)
+
+
+def _problems(connection: apsw.Connection, index: bool) -> list[str]:
+    verdicts: list[Any] = connection.execute("PRAGMA quick_check(20)").fetchall()
+    problems = [f"SQLite: {verdict}" for (verdict,) in verdicts if verdict != "ok"]
+    if problems:
+        return problems
+    if index:
+        try:
+            connection.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 0)")
+        except apsw.CorruptError as exc:
+            problems.append(f"word index: {exc}")
+    for what, sql in _INVARIANTS:
+        found = [row[0] for row in connection.execute(sql + " LIMIT 5")]
+        if found:
+            problems.append(f"{what}: {', '.join(map(repr, found))}")
+    return problems
+
+
+def erase(connection: apsw.Connection, namespace: int | None) -> tuple[int, int]:
+    """Delete every row of `namespace`; return how many entries and records there were."""
+    if namespace is None:
+        return 0, 0
+    connection.execute(
+        "DELETE FROM words WHERE rowid IN (SELECT place FROM records WHERE namespace = ?)",
+        (namespace,),
+    )
+    connection.execute("DELETE FROM records WHERE namespace = ?", (namespace,))
+    records = connection.changes()
+    entries = 0
+    streams: list[Any] = connection.execute(
+        "SELECT id FROM streams WHERE namespace = ?", (namespace,)
+    ).fetchall()
+    for (stream,) in streams:
+        connection.execute(
+            "DELETE FROM entries WHERE id BETWEEN ? AND ?", (stream << 32, (stream + 1 << 32) - 1)
+        )
+        entries += connection.changes()
+    connection.execute("DELETE FROM streams WHERE namespace = ?", (namespace,))
+    connection.execute("DELETE FROM namespaces WHERE id = ?", (namespace,))
+    return entries, records
+
+
+def scrub(connection: apsw.Connection, *, waited: float) -> None:
+    """Rewrite the index and the file, so that no page keeps a copy of deleted text.
+
+    Raises StorageBusyError if for `waited` seconds a reader held on to the old pages.
+    """
+    connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+    connection.execute("VACUUM")
+    [(blocked, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if blocked:
+        raise StorageBusyError(
+            f"The rows were deleted, but another process was reading {connection.filename!r} for"
+            f" {waited:g} s, so copies of their text are still in the file or its -wal file."
+            " Erase once more when it has finished.",
+            waited=waited,
+            target=connection.filename,
+        )
+
+
+def verify_copy(path: str) -> None:
+    """Check a fresh copy and force it to disk; raise CorruptStoreError if it is unsound."""
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        report = check(connection)
+        connection.pragma("journal_mode", "wal")
+    finally:
+        connection.close()
+    if not report.ok:
+        raise CorruptStoreError(
+            f"The backup failed its check: {'; '.join(report.problems)}. It was discarded.",
+            target=path,
+        )
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())

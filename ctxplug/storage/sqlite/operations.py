@@ -1,0 +1,215 @@
+"""What a write does to the tables: one function per operation.
+
+`prepare` runs in the caller's thread (encoding is work and may fail); what it returns
+runs inside the writer's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import apsw
+
+from ctxplug import codec
+from ctxplug.errors import ConflictError
+from ctxplug.records import MemoryRecord
+from ctxplug.scope import Namespace, namespace_key
+from ctxplug.storage.backend import Append, Delete, Entry, Op, Put, Touch, entry_record
+from ctxplug.storage.sqlite.schema import bindable, entry_id, to_micros
+
+Step = Callable[[apsw.Connection], int]
+
+_UPSERT_STREAM = """
+INSERT INTO streams (namespace, session, version, created_at, updated_at)
+VALUES (?1, ?2, 1, ?3, ?3)
+ON CONFLICT (namespace, session) DO UPDATE
+    SET version = version + 1, updated_at = max(updated_at, ?3)
+RETURNING id, version
+"""
+_INSERT_ENTRY = """
+INSERT INTO entries (id, kind, pinned, agent, created_at, body) VALUES (?, ?, ?, ?, ?, ?)
+"""
+_UPSERT_RECORD = """
+INSERT INTO records (namespace, id, kind, tier, session, agent, tags, metadata, created_at,
+    expires_at, valid_from, valid_to, last_accessed, access_count, importance, traits, indexed,
+    entry, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (namespace, id) DO UPDATE SET kind = excluded.kind, tier = excluded.tier,
+    session = excluded.session, agent = excluded.agent, tags = excluded.tags,
+    metadata = excluded.metadata, created_at = excluded.created_at,
+    expires_at = excluded.expires_at, valid_from = excluded.valid_from,
+    valid_to = excluded.valid_to, last_accessed = excluded.last_accessed,
+    access_count = excluded.access_count, importance = excluded.importance,
+    traits = excluded.traits, indexed = excluded.indexed, entry = excluded.entry,
+    body = excluded.body
+RETURNING rowid, place
+"""
+_SET_VERSION = """
+UPDATE records SET metadata = json_set(metadata, '$.version', ?) WHERE rowid = ?
+"""
+_TOUCH = """
+UPDATE records SET access_count = access_count + 1,
+    last_accessed = max(coalesce(last_accessed, ?3), ?3)
+WHERE namespace = ?1 AND id = ?2
+"""
+
+
+def prepare(op: Op) -> Step:
+    """Return the step that applies `op`; raise on what cannot be encoded."""
+    if isinstance(op, Append):
+        return _append(op)
+    if isinstance(op, Put):
+        return _put(op)
+    if isinstance(op, Delete):
+        return lambda connection: _delete(connection, op)
+    if isinstance(op, Touch):
+        return lambda connection: _touch(connection, op)
+    raise TypeError(f"{op!r} is not an operation; write takes Append, Put, Delete and Touch.")
+
+
+def find_namespace(connection: apsw.Connection, namespace: Namespace) -> int | None:
+    """Return the number that stands for `namespace` in this file, or None."""
+    found = connection.execute(
+        "SELECT id FROM namespaces WHERE key = ?", (bindable(namespace_key(namespace)),)
+    ).get
+    return None if found is None else int(found)
+
+
+def _ensure_namespace(connection: apsw.Connection, namespace: Namespace) -> int:
+    found = find_namespace(connection, namespace)
+    if found is None:
+        key = bindable(namespace_key(namespace))
+        connection.execute("INSERT INTO namespaces (key) VALUES (?)", (key,))
+        found = connection.last_insert_rowid()
+    return found
+
+
+def _append(op: Append) -> Step:
+    body = codec.encode(op.body)
+    session, kind, agent = bindable(op.stream.session), bindable(op.kind), _optional(op.agent)
+    created_at = to_micros(op.created_at)
+    row: tuple[Any, ...] = ()
+    terms = None if op.terms is None else bindable(op.terms)
+    if terms is not None:
+        # The version is not known yet; of the columns, only the metadata depends on it.
+        record = entry_record(Entry(op.stream, 0, op.kind, op.body, op.created_at, op.agent))
+        row = _columns(record)
+
+    def step(connection: apsw.Connection) -> int:
+        number = _ensure_namespace(connection, op.stream.namespace)
+        stream, version = next(connection.execute(_UPSERT_STREAM, (number, session, created_at)))
+        if op.expected is not None and version - 1 != op.expected:
+            raise ConflictError(
+                f"Session {op.stream.session!r} is at version {version - 1}, not"
+                f" {op.expected}: someone else wrote first. Read the new entries and try again.",
+                expected=op.expected,
+                found=version - 1,
+                target=connection.filename,
+            )
+        entry = entry_id(stream, version)
+        connection.execute(_INSERT_ENTRY, (entry, kind, op.pinned, agent, created_at, body))
+        if terms is not None:
+            values = (number, f"{session}@{version}", *row, op.traits, True, entry, None)
+            rowid = _index(connection, number, values, terms)
+            connection.execute(_SET_VERSION, (f"{version}", rowid))
+        return int(version)
+
+    return step
+
+
+def _put(op: Put) -> Step:
+    row = _columns(op.record)
+    body = codec.encode(op.record.to_dict())
+    id = bindable(op.record.id)
+    terms = None if op.terms is None else bindable(op.terms)
+
+    def step(connection: apsw.Connection) -> int:
+        number = _ensure_namespace(connection, op.record.namespace)
+        values = (number, id, *row, op.traits, terms is not None, None, body)
+        _index(connection, number, values, terms)
+        return 1
+
+    return step
+
+
+def _index(
+    connection: apsw.Connection, number: int, values: tuple[Any, ...], terms: str | None
+) -> int:
+    [(rowid, place)] = connection.execute(_UPSERT_RECORD, values)
+    if terms is None:
+        connection.execute("DELETE FROM words WHERE rowid = ?", (place,))
+    else:
+        connection.execute(
+            "INSERT OR REPLACE INTO words (rowid, terms) VALUES (?, ?)",
+            (place, " ".join(own_terms(number, terms.split()))),
+        )
+    return int(rowid)
+
+
+def _delete(connection: apsw.Connection, op: Delete) -> int:
+    number = find_namespace(connection, op.namespace)
+    place = connection.execute(
+        "DELETE FROM records WHERE namespace = ? AND id = ? RETURNING place",
+        (number, bindable(op.id)),
+    ).get
+    if place is None:
+        return 0
+    connection.execute("DELETE FROM words WHERE rowid = ?", (place,))
+    return 1
+
+
+def _touch(connection: apsw.Connection, op: Touch) -> int:
+    number = find_namespace(connection, op.namespace)
+    at = to_micros(op.at)
+    before = connection.total_changes()
+    connection.executemany(_TOUCH, [(number, bindable(id), at) for id in op.ids])
+    return connection.total_changes() - before
+
+
+def _columns(record: MemoryRecord) -> tuple[Any, ...]:
+    """Return the values of the columns from kind to importance."""
+    return (
+        bindable(record.kind),
+        record.tier,
+        _optional(record.session),
+        _optional(record.agent),
+        choices(record.tags),
+        comparable(record.metadata),
+        to_micros(record.created_at),
+        to_micros(record.expires_at),
+        to_micros(record.valid_from),
+        to_micros(record.valid_to),
+        to_micros(record.last_accessed),
+        record.access_count,
+        record.importance,
+    )
+
+
+def own_terms(namespace: int, terms: Iterable[str]) -> list[str]:
+    """Return `terms` as the word index holds them for one namespace."""
+    return [f"{namespace}:{term}" for term in terms]
+
+
+def choices(texts: Iterable[str]) -> str:
+    """Return the JSON array of `texts` for SQLite's json_each."""
+    return json.dumps([bindable(text) for text in texts], ensure_ascii=False)
+
+
+def comparable(metadata: Mapping[str, Any]) -> str:
+    """Return the JSON object whose values are those of `metadata` as canonical text.
+
+    Two values are equal if and only if their texts are: true is not 1, 1 is not "1".
+    """
+    texts = {bindable(key): canonical_text(value) for key, value in metadata.items()}
+    return json.dumps(texts, ensure_ascii=False)
+
+
+def canonical_text(value: Any) -> str:
+    """Return the one text that stands for a JSON value."""
+    return bindable(codec.canonical(value).decode("utf-8", "surrogatepass"))
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else bindable(text)

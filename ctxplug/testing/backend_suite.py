@@ -1,0 +1,34 @@
+"""The conformance suite of memory backends: subclass, override `backend`, inherit the tests.
+
+::
+
+    class TestMyBackend(MemoryBackendSuite):
+        @pytest.fixture
+        def backend(self, tmp_path):
+            with MyBackend(tmp_path / "my.db") as backend:
+                yield backend
+
+Every rule of the law in `ctxplug.storage.backend` is a test. What a backend declares in
+`capabilities` must work, and what it does not declare must raise UnsupportedError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ctxplug.storage import Backend
+from ctxplug.testing.backend_log_laws import LogLaws
+from ctxplug.testing.backend_record_laws import RecordLaws
+from ctxplug.testing.backend_store_laws import StoreLaws
+from ctxplug.testing.backend_vector_laws import VectorLaws
+
+
+class MemoryBackendSuite(LogLaws, RecordLaws, StoreLaws, VectorLaws):
+    """The law as tests; override the fixture `backend` to yield an open, empty backend."""
+
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        """Yield an open, empty backend."""
+        raise NotImplementedError("override the fixture `backend` and yield an empty backend")

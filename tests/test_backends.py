@@ -1,0 +1,208 @@
+"""The built-in backends obey the law, through any sequence of operations and reopenings."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ctxplug.errors import ConflictError
+from ctxplug.records import MemoryRecord
+from ctxplug.storage import Append, Backend, Delete, Op, Put, Stream, Touch, Where
+from ctxplug.storage.in_memory import InMemoryBackend
+from ctxplug.storage.sqlite import SqliteBackend
+from ctxplug.testing import MemoryBackendSuite
+from ctxplug.testing.backend_data import at, memory, note, said
+
+
+class TestInMemory(MemoryBackendSuite):
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        with InMemoryBackend() as backend:
+            yield backend
+
+
+class TestSqlite(MemoryBackendSuite):
+    @pytest.fixture
+    def backend(self, tmp_path: Path) -> Iterator[Backend]:
+        with SqliteBackend(tmp_path / "agent.db", synchronous="normal") as backend:
+            yield backend
+            # Closed by the test or not: what is left behind must be sound.
+        with SqliteBackend(tmp_path / "agent.db") as again:
+            assert again.check().problems == ()
+
+
+# -- any sequence of operations ----------------------------------------------------------
+
+SPACES = [("a",), ("a", "b"), ("爱丽丝",)]
+WORDS = ["lisbon", "seat", "里斯", "斯本"]
+namespaces = st.sampled_from(SPACES)
+streams = st.builds(Stream, namespaces, st.sampled_from(["s", "t"]))
+names = st.sampled_from(["m", "n", "s@1", "s@2", "t@1"])
+terms = st.none() | st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join)
+
+
+class Model:
+    """What a store should hold, in plain dicts and lists."""
+
+    def __init__(self) -> None:
+        self.logs: dict[Stream, list[Append]] = {}
+        self.records: dict[tuple[Any, str], tuple[str, int, set[str]]] = {}
+
+    def apply(self, op: Op) -> int:
+        if isinstance(op, Append):
+            log = self.logs.setdefault(op.stream, [])
+            log.append(op)
+            if op.terms is not None:
+                key = (op.stream.namespace, f"{op.stream.session}@{len(log)}")
+                text = op.body["message"]["content"][0]["text"]
+                self.records[key] = (text, 0, set(op.terms.split()))
+            return len(log)
+        if isinstance(op, Put):
+            record = op.record
+            words = set((op.terms or "").split())
+            self.records[record.namespace, record.id] = (record.content, 0, words)
+            return 1
+        if isinstance(op, Delete):
+            return int(self.records.pop((op.namespace, op.id), None) is not None)
+        assert isinstance(op, Touch)
+        touched = 0
+        for id in op.ids:
+            if (op.namespace, id) in self.records:
+                content, count, words = self.records[op.namespace, id]
+                self.records[op.namespace, id] = (content, count + 1, words)
+                touched += 1
+        return touched
+
+
+operations = st.one_of(
+    st.builds(note, st.integers(0, 99), streams, pinned=st.booleans()),
+    st.builds(said, st.sampled_from(["hello", "你好", "\ud800\0"]), terms, streams),
+    st.builds(
+        lambda namespace, id, content, words: Put(memory(id, content, namespace=namespace), words),
+        namespaces,
+        names,
+        st.sampled_from(["x", "y", "\0\ud800"]),
+        terms,
+    ),
+    st.builds(Delete, namespaces, names),
+    st.builds(
+        lambda namespace, ids: Touch(namespace, tuple(ids), at(1)),
+        namespaces,
+        st.lists(names, max_size=2, unique=True),
+    ),
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """Random writes, refused writes, erasures and reopenings against the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.backend = self.start()
+
+    def start(self) -> Backend:
+        return InMemoryBackend()
+
+    @rule(ops=st.lists(operations, min_size=1, max_size=5))
+    def write(self, ops: list[Op]) -> None:
+        assert self.backend.write(*ops) == [self.model.apply(op) for op in ops]
+
+    @rule(ops=st.lists(operations, max_size=4), stream=streams, off=st.sampled_from([-1, 1, 7]))
+    def write_with_a_conflict(self, ops: list[Op], stream: Stream, off: int) -> None:
+        written = sum(isinstance(op, Append) and op.stream == stream for op in ops)
+        found = len(self.model.logs.get(stream, ())) + written
+        with pytest.raises(ConflictError) as caught:
+            self.backend.write(*ops, note(0, stream, expected=found + off))
+        assert (caught.value.expected, caught.value.found) == (found + off, found)
+
+    @rule(namespace=namespaces)
+    def erase(self, namespace: tuple[str, ...]) -> None:
+        receipt = self.backend.erase(namespace)
+        entries = sum(len(log) for s, log in self.model.logs.items() if s.namespace == namespace)
+        records = [key for key in self.model.records if key[0] == namespace]
+        assert (receipt.entries, receipt.records, receipt.remaining) == (entries, len(records), 0)
+        for stream in [s for s in self.model.logs if s.namespace == namespace]:
+            del self.model.logs[stream]
+        for key in records:
+            del self.model.records[key]
+
+    @rule(stream=streams, after=st.integers(0, 6), newest_first=st.booleans())
+    def read(self, stream: Stream, after: int, newest_first: bool) -> None:
+        found = self.backend.read(stream, after=after, newest_first=newest_first)
+        log = [(op.kind, op.body, op.pinned) for op in self.model.logs.get(stream, [])[after:]]
+        got = [(entry.kind, entry.body, entry.pinned) for entry in found]
+        assert (got[::-1] if newest_first else got) == log
+
+    @rule(namespace=namespaces, word=st.sampled_from(WORDS))
+    def search(self, namespace: tuple[str, ...], word: str) -> None:
+        hits = self.backend.search(Where(namespace), terms=[word], limit=100)
+        expected = [
+            id
+            for (n, id), (_, _, words) in self.model.records.items()
+            if n == namespace and word in words
+        ]
+        assert sorted(hit.record.id for hit in hits) == sorted(expected)
+
+    @invariant()
+    def records_agree(self) -> None:
+        for namespace in SPACES:
+            found = self.backend.find(Where(namespace))
+            expected = {
+                id: value[:2] for (n, id), value in self.model.records.items() if n == namespace
+            }
+            assert {r.id: (r.content, r.access_count) for r in found} == expected
+            assert all(isinstance(record, MemoryRecord) for record in found)
+
+    @invariant()
+    def heads_agree(self) -> None:
+        for namespace in SPACES:
+            heads = {info.session: info.version for info in self.backend.sessions(namespace)}
+            logs = [(s, log) for s, log in self.model.logs.items() if s.namespace == namespace]
+            assert heads == {stream.session: len(log) for stream, log in logs}
+
+    def teardown(self) -> None:
+        assert self.backend.check().problems == ()
+        self.backend.close()
+
+
+class SqliteMachine(Machine):
+    """The same on a file, which is closed and opened again now and then."""
+
+    def start(self) -> Backend:
+        self.folder = Path(tempfile.mkdtemp())
+        return self.open()
+
+    def open(self) -> Backend:
+        return SqliteBackend(self.folder / "agent.db", synchronous="normal")
+
+    @precondition(lambda self: self.model.logs or self.model.records)
+    @rule()
+    def reopen(self) -> None:
+        self.backend.close()
+        self.backend = self.open()
+
+    @rule()
+    def backup_and_go_on_with_the_copy(self) -> None:
+        self.backend.backup(str(self.folder / "copy.db"))
+        self.backend.close()
+        (self.folder / "copy.db").replace(self.folder / "agent.db")
+        self.backend = self.open()
+
+    def teardown(self) -> None:
+        super().teardown()
+        shutil.rmtree(self.folder)
+
+
+TestAnySequenceInMemory: Any = Machine.TestCase
+TestAnySequenceOnAFile: Any = SqliteMachine.TestCase
+for case in (TestAnySequenceInMemory, TestAnySequenceOnAFile):
+    case.settings = settings(deadline=None, max_examples=30, stateful_step_count=25)

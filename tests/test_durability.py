@@ -1,0 +1,339 @@
+"""What was acknowledged survives kill -9 and power loss, and many processes at once."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctxplug import AgentMemory
+from ctxplug.errors import StorageError
+from ctxplug.storage import Put, Stream, Where
+from ctxplug.storage.sqlite import SqliteBackend
+from ctxplug.storage.sqlite.backend import Synchronous
+from ctxplug.testing.backend_data import NS, STREAM, memory, note, numbers, said
+from ctxplug.testing.children import run_python, start_python
+from ctxplug.testing.disks import RecordingDisk, write_files
+
+# -- kill -9 -----------------------------------------------------------------------------------
+
+# Every unit has a word of its own, which all of its messages hold. A line is written only
+# after the call returned; lines are shorter than a pipe's atomic write.
+CHILD = """
+import json, os, random, sys, threading
+from ctxplug import AgentMemory, Message
+path, seed, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+def acknowledge(**unit):
+    os.write(1, (json.dumps(unit) + chr(10)).encode())
+
+def run(thread):
+    chance = random.Random(f"{seed} {thread}")
+    memory = AgentMemory.open(
+        path, namespace="acme/alice", session=f"s{thread}", counter="estimate"
+    )
+    remembered = []
+    for number in range(10**6):
+        word = f"unit{seed}x{thread}x{number}"
+        what = chance.choice(["add", "add", "extend", "extend", "remember", "forget", "erase"])
+        unit = {"thread": thread, "number": number, "word": word}
+        if what == "add":
+            memory.add("user", f"{word} 1/1 " + "x" * chance.randrange(3000))
+        elif what == "extend":
+            size = chance.randrange(2, 6)
+            texts = [f"{word} {i}/{size} 里斯本" for i in range(1, size + 1)]
+            memory.extend([Message("user", text) for text in texts])
+            unit["size"] = size
+        elif what == "remember":
+            remembered.append((memory.remember(f"{word} 1/1 喜欢靠窗").id, word))
+        elif what == "forget" and remembered:
+            id, unit["word"] = remembered.pop(chance.randrange(len(remembered)))
+            memory.forget(id)
+        elif what == "erase" and number % 5 == 0:
+            other = AgentMemory.open(path, namespace=f"scratch/{thread}", counter="estimate")
+            with other:
+                other.add("user", f"{word} 1/1")
+                other.erase()
+        else:
+            continue
+        acknowledge(what=what, **unit)
+
+for thread in range(threads):
+    threading.Thread(target=run, args=(thread,)).start()
+"""
+
+
+def acknowledged_until_killed(path: Path, seed: str, threads: int) -> list[dict[str, Any]]:
+    """Run the child, kill it 20 to 400 ms after its first line, and return all its lines."""
+    child = start_python(CHILD, str(path), seed, str(threads), stdout=-1, stderr=-1)
+    assert child.stdout
+    assert child.stderr
+    first = child.stdout.readline()
+    killer = threading.Timer(random.Random(seed).uniform(0.02, 0.4), child.kill)
+    killer.start()
+    lines = [first, *child.stdout]
+    complaints = child.stderr.read().decode(errors="replace")
+    killer.join()
+    assert child.wait() == -signal.SIGKILL, complaints
+    child.stdout.close()
+    child.stderr.close()
+    return [json.loads(line) for line in lines]
+
+
+def require_all(path: Path, units: list[dict[str, Any]]) -> None:
+    """Fail if an acknowledged unit is missing, or one that was not is there in part."""
+    with AgentMemory.open(path, namespace="acme/alice", counter="estimate") as memory:
+        report = memory.check()
+        assert report.ok, report.problems
+        parts = parts_by_word(memory)
+        forgotten = {unit["word"] for unit in units if unit["what"] == "forget"}
+        expected = {
+            unit["word"]: unit.get("size", 1)
+            for unit in units
+            if unit["what"] in ("add", "extend", "remember") and unit["word"] not in forgotten
+        }
+        threads = {unit["thread"] for unit in units}
+        missing = [word for word, size in expected.items() if parts.pop(word, None) != {size: size}]
+        # A thread's last call may have been at work unacknowledged: forgotten, or wholly there.
+        assert all([*sizes] == [*sizes.values()] and len(sizes) == 1 for sizes in parts.values())
+        assert len(missing) + len(parts) <= len(threads), (missing, parts)
+        remembered = {unit["word"] for unit in units if unit["what"] == "remember"}
+        assert set(missing) <= remembered
+        for word in set(expected) - set(missing):
+            found = memory.recall(word, k=20)
+            texts = [one.record.content for one in found]
+            assert sum(word in text.split() for text in texts) == expected[word]
+
+
+def parts_by_word(memory: AgentMemory) -> dict[str, dict[int, int]]:
+    """Return, for each unit's word, how many parts there are of a unit of so many."""
+    backend, namespace = memory.backend, memory.scope.namespace
+    texts = [record.content for record in backend.find(Where(namespace, kinds=["fact"]))]
+    for info in backend.sessions(namespace):
+        entries = backend.read(Stream(namespace, info.session))
+        assert [entry.version for entry in entries] == list(range(1, info.version + 1))
+        texts += [entry.body["message"]["content"][0]["text"] for entry in entries]
+    found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for text in texts:
+        word, part = text.split()[:2]
+        found[word][int(part.split("/")[1])] += 1
+    return {word: dict(sizes) for word, sizes in found.items()}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_nothing_acknowledged_is_lost_to_kill_9(tmp_path: Path, seed: int) -> None:
+    threads = 1 if seed % 2 else 4
+    units = acknowledged_until_killed(tmp_path / "agent.db", f"{seed}", threads)
+    require_all(tmp_path / "agent.db", units)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10, 30))
+def test_nothing_acknowledged_is_lost_to_one_kill_after_another(tmp_path: Path, seed: int) -> None:
+    """Five kills on one file: what one leaves behind, the next begins with."""
+    units: list[dict[str, Any]] = []
+    for kill in range(5):
+        fresh = acknowledged_until_killed(tmp_path / "agent.db", f"{seed}k{kill}", 1 + seed % 4)
+        for unit in fresh:
+            unit["thread"] = f"{kill} {unit['thread']}"
+        units += fresh
+        require_all(tmp_path / "agent.db", units)
+
+
+# -- power loss --------------------------------------------------------------------------------
+
+
+class PowerLoss:
+    """A recorded run of work on a disk, from which the power can be cut at any moment."""
+
+    def __init__(self, folder: Path, synchronous: Synchronous) -> None:
+        path = folder / "agent.db"
+        SqliteBackend(path).close()
+        self.start = {str(path): path.read_bytes()}
+        self.acknowledged: list[int] = []  # the moment of each unit
+        with RecordingDisk() as self.disk:
+            for _ in range(2):
+                with SqliteBackend(path, synchronous=synchronous) as backend:
+                    for _ in range(120):
+                        self._write_a_unit(backend)
+                        if len(self.acknowledged) == 150:
+                            backend.erase(("scratch",))
+
+    def _write_a_unit(self, backend: SqliteBackend) -> None:
+        number = len(self.acknowledged)
+        text = random.Random(number).randbytes(3000).hex()
+        backend.write(
+            note(number),
+            said(text, f"word{number} 消息"),
+            Put(memory(f"m{number}", text), f"word{number}"),
+            note(number, Stream(("scratch",), "s")),
+        )
+        self.acknowledged.append(self.disk.moment)
+
+    def lost(self, folder: Path, seed: int, *, lying: bool = False) -> int:
+        """Cut the power; return how many acknowledged units are gone from a sound store.
+
+        Raises StorageError or AssertionError if the store is not sound.
+        """
+        moment = random.Random(seed).randrange(self.acknowledged[0], self.disk.moment + 1)
+        files = self.disk.after_power_loss(moment, self.start, seed, lying=lying)
+        place = folder / f"{seed}"
+        place.mkdir()
+        write_files(files, place)
+        with SqliteBackend(place / "agent.db") as backend:
+            assert backend.check().problems == ()
+            there = numbers(backend.read(STREAM, kinds=["note"]))
+            assert there == list(range(len(there)))
+            assert backend.head(STREAM) == 2 * len(there)
+            assert backend.count(Where(NS, kinds=["fact"])) == len(there)
+            for number in range(0, len(there) + 1):
+                hits = backend.search(Where(NS), terms=[f"word{number}"])
+                assert len(hits) == (2 if number < len(there) else 0)
+            backend.write(note(len(there)))
+        return max(0, sum(ack <= moment for ack in self.acknowledged) - len(there))
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PowerLoss]:
+    yield PowerLoss(tmp_path_factory.mktemp("full"), "full")
+
+
+@pytest.fixture(scope="module")
+def normal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PowerLoss]:
+    yield PowerLoss(tmp_path_factory.mktemp("normal"), "normal")
+
+
+def test_nothing_acknowledged_is_lost_when_the_power_fails(full: PowerLoss, tmp_path: Path) -> None:
+    assert [full.lost(tmp_path, seed) for seed in range(20)] == [0] * 20
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_in_200_power_failures(
+    full: PowerLoss, tmp_path: Path
+) -> None:
+    assert [full.lost(tmp_path, seed) for seed in range(20, 220)] == [0] * 200
+
+
+def test_synchronous_normal_may_lose_the_newest_and_damages_nothing(
+    normal: PowerLoss, tmp_path: Path
+) -> None:
+    losses = [normal.lost(tmp_path, seed) for seed in range(12)]
+    assert any(losses), "the simulation loses too little"
+
+
+def test_the_simulation_shows_the_loss_on_a_disk_that_does_not_sync(
+    full: PowerLoss, tmp_path: Path
+) -> None:
+    """The negative control: the same run, as if nothing had ever been synced."""
+    bad = 0
+    for seed in range(12):
+        try:
+            bad += full.lost(tmp_path, seed, lying=True) > 0
+        except (StorageError, AssertionError):
+            bad += 1
+    assert bad >= 8
+
+
+# -- many processes ------------------------------------------------------------------------------
+
+MANY = """
+import json, os, sys, threading
+from ctxplug.storage import Stream
+from ctxplug.storage.sqlite import SqliteBackend
+from ctxplug.testing.backend_data import NS, STREAM, note
+path, processes, threads, each = sys.argv[1], *map(int, sys.argv[2:])
+SqliteBackend(path).close()
+go = os.pipe()
+
+def work(process):
+    backend = SqliteBackend(path, synchronous="normal", busy_seconds=120)
+    got, errors = [], []
+
+    def run(thread):
+        own = Stream(NS, f"{process} {thread}")
+        try:
+            for i in range(each):
+                number = (process * threads + thread) * each + i
+                got.append([number, *backend.write(note(number), note(i, own))])
+        except BaseException as exc:
+            errors.append(repr(exc))
+
+    workers = [threading.Thread(target=run, args=(thread,)) for thread in range(threads)]
+    os.read(go[0], 1)
+    [worker.start() for worker in workers]
+    [worker.join() for worker in workers]
+    backend.close()
+    with open(f"{path}.{process}.json", "w") as file:
+        json.dump([got, errors], file)
+
+for process in range(processes):
+    if not os.fork():
+        work(process)
+        os._exit(0)
+os.write(go[1], b"x" * processes)
+print(json.dumps([os.wait()[1] for process in range(processes)]))
+"""
+
+
+def append_from_many_processes(path: Path, processes: int, threads: int, each: int) -> None:
+    printed = run_python(MANY, str(path), str(processes), str(threads), str(each), seconds=280)
+    assert json.loads(printed) == [0] * processes
+    versions: dict[int, int] = {}
+    for process in range(processes):
+        got, errors = json.loads(Path(f"{path}.{process}.json").read_text())
+        assert errors == []
+        versions.update((version, number) for number, version, _ in got)
+    total = processes * threads * each
+    assert sorted(versions) == list(range(1, total + 1))
+    with SqliteBackend(path) as backend:
+        log = backend.read(STREAM)
+        assert {entry.version: entry.body["number"] for entry in log} == versions
+        assert sorted(versions.values()) == list(range(total))
+        for process in range(processes):
+            for thread in range(threads):
+                own = backend.read(Stream(NS, f"{process} {thread}"))
+                assert [(entry.version, entry.body["number"]) for entry in own] == [
+                    (i + 1, i) for i in range(each)
+                ]
+        assert backend.check().problems == ()
+
+
+def test_eight_processes_append_to_one_file(tmp_path: Path) -> None:
+    append_from_many_processes(tmp_path / "agent.db", 8, 2, 6)
+
+
+@pytest.mark.slow
+def test_eight_processes_of_sixteen_threads_append_to_one_file(tmp_path: Path) -> None:
+    append_from_many_processes(tmp_path / "agent.db", 8, 16, 40)
+
+
+OPENING = """
+import os, sys
+from ctxplug.storage.sqlite import SqliteBackend
+from ctxplug.testing.backend_data import note
+for process in range(8):
+    if not os.fork():
+        for i in range(int(sys.argv[2])):
+            with SqliteBackend(sys.argv[1], synchronous="normal") as backend:
+                backend.write(note(process * 1000 + i))
+        os._exit(0)
+print([os.wait()[1] for process in range(8)])
+"""
+
+
+def test_eight_processes_open_write_and_close_one_new_file(tmp_path: Path) -> None:
+    """The last to close merges and removes the -wal file while others open theirs."""
+    path = tmp_path / "agent.db"
+    assert run_python(OPENING, str(path), "5").strip() == str([0] * 8)
+    with SqliteBackend(path) as backend:
+        expected = [process * 1000 + i for process in range(8) for i in range(5)]
+        assert sorted(numbers(backend.read(STREAM))) == expected
+        assert backend.check().problems == ()
+    assert [file.name for file in tmp_path.iterdir()] == ["agent.db"]
