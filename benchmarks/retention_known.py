@@ -1,0 +1,147 @@
+"""Does the window hold what the question is about? `python benchmarks/retention_known.py`.
+
+The turns of a LoCoMo conversation are one session. A question is added to it as the user's
+next message, and `memory.context(query=question)` makes a window of 5, 10, 20 and 30 % of the
+conversation's tokens, the question and all framing included. Reported is the share of the
+evidence turns (categories 1 to 4, the mean over questions) that are in the window: as a
+message, word for word, or as a line of the recalled block. Lines beyond the first five of a
+block are without the words that carry no content; what a digest keeps of a turn does not
+count.
+
+`question` is a policy that gives recall the window; `balanced` is the default, which keeps
+most of it for the talk. `newest turns` is what trimming would keep.
+
+    python benchmarks/retention_known.py [--json] [--data DIR]
+
+The data are `locomo-dev/*.json` in the folder CTXPLUG_DATA or ../shared/data beside the
+checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+from recall_data import Conversation, Question, read_conversations
+
+from ctxplug import AgentMemory, Message
+from ctxplug.context.policy import PRESETS, ContextPolicy
+from ctxplug.tokens import TokenCounter
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARES = (0.05, 0.1, 0.2, 0.3)
+GOALS = (0.88, 0.93, 0.97, 0.98)
+POLICIES = {
+    "question": replace(
+        PRESETS["balanced"], name="question", keep_last=0, recall_share=0.95, recall_limit=None
+    ),
+    "balanced": PRESETS["balanced"],
+}
+
+
+def main() -> int:
+    """Measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="the folder with locomo-dev")
+    parser.add_argument("--policy", choices=POLICIES, action="append", help="only this one")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    data = options.data or Path(os.environ.get("CTXPLUG_DATA") or ROOT.parent / "shared" / "data")
+    conversations = read_conversations(data / "locomo-dev")
+    if not conversations:
+        print(f"There is no LoCoMo conversation in {data / 'locomo-dev'}.", file=sys.stderr)
+        return 1
+    rows = {"newest turns": [newest(conversations, share) for share in SHARES]}
+    for name in options.policy or POLICIES:
+        rows[name] = [retained(conversations, POLICIES[name], share) for share in SHARES]
+    if options.json:
+        print(json.dumps({"shares": SHARES, "goals": GOALS, "rows": rows}, indent=1))
+        return 0
+    print("| policy |" + "".join(f" {share:.0%} |" for share in SHARES))
+    print("|---|" + "---:|" * len(SHARES))
+    for name, values in (*rows.items(), ("goal", GOALS)):
+        print(f"| {name} |" + "".join(f" {value:.1%} |" for value in values))
+    return 0
+
+
+def retained(conversations: Sequence[Conversation], policy: ContextPolicy, share: float) -> float:
+    """Return the mean share of a question's evidence that is in its window."""
+    found: list[float] = []
+    for conversation in conversations:
+        with tempfile.TemporaryDirectory() as folder:
+            store = Path(folder, "memory.db")
+            with _open(store, conversation, policy, 8_000) as memory:
+                memory.extend(conversation.messages)
+                budget = int(share * tokens(conversation.messages, memory.counter))
+            with _open(store, conversation, policy, budget) as memory:
+                memory.context()  # a session that has long been windowed, as in use
+            for question in conversation.questions:
+                if question.category != 5:
+                    found.append(_asked(store, conversation, question, policy, budget))
+    return mean(found)
+
+
+def _asked(
+    store: Path,
+    conversation: Conversation,
+    question: Question,
+    policy: ContextPolicy,
+    budget: int,
+) -> float:
+    copy = store.with_name("asked.db")
+    shutil.copy(store, copy)
+    with _open(copy, conversation, policy, budget) as memory:
+        memory.add("user", question.text)
+        window = memory.context(question.text)
+        assert window.tokens <= budget
+        held = {message.id for message in window.messages}
+    session = memory.scope.session
+    versions = {f"{session}@{n}": m.id for n, m in enumerate(conversation.messages, 1)}
+    held |= {versions[id] for id in window.report.recalled if id in versions}
+    copy.unlink()
+    return sum(id in held for id in question.evidence) / len(question.evidence)
+
+
+def newest(conversations: Sequence[Conversation], share: float) -> float:
+    """Return the mean share of a question's evidence in the newest turns."""
+    found: list[float] = []
+    for conversation in conversations:
+        with _open(Path("memory:"), conversation, PRESETS["balanced"], 8_000) as memory:
+            left = share * tokens(conversation.messages, memory.counter)
+            held = set()
+            for message in reversed(conversation.messages):
+                left -= memory.counter.count(message)
+                if left < 0:
+                    break
+                held.add(message.id)
+        found += [
+            sum(id in held for id in question.evidence) / len(question.evidence)
+            for question in conversation.questions
+            if question.category != 5
+        ]
+    return mean(found)
+
+
+def tokens(messages: Sequence[Message], counter: TokenCounter) -> int:
+    """Return what the messages take in a request."""
+    return sum(map(counter.count, messages))
+
+
+def _open(
+    place: Path, conversation: Conversation, policy: ContextPolicy, budget: int
+) -> AgentMemory:
+    return AgentMemory.open(
+        str(place), namespace="u", session=conversation.name, budget=budget, policy=policy
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

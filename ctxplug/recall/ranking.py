@@ -1,0 +1,229 @@
+"""Ranking: the records of a namespace that a query is about, best first.
+
+Candidates are records that hold a term of the query, their neighbours in the session, and,
+with an embedder, those nearest to its vector. Their score is a sum of named parts; see
+RecallWeights for what they are.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from statistics import pstdev
+from typing import TypeAlias
+
+from ctxplug.errors import InvalidValueError
+from ctxplug.recall.indexing import NAME_MARK, name_terms
+from ctxplug.recall.nearness import REACHED, Nearness
+from ctxplug.recall.periods import bounds
+from ctxplug.recall.query import Query, read
+from ctxplug.recall.recalled import Recalled
+from ctxplug.recall.traits import Traits
+from ctxplug.recall.weights import RecallWeights
+from ctxplug.storage import Backend, Glance, Hit, Where
+
+MAX_K = 10_000
+LISTED = 3_000  # places of terms that are read for one query
+SEEDS = 100  # places with the worthiest words, whose neighbours are candidates too
+LOOKED_AT = 200  # candidates that are scored in full
+ACCESSES = 100  # as many have the whole weight of `access`
+
+_CONTENT = (
+    (Traits.TIME, 0.4),
+    (Traits.NAME, 0.5),
+    (Traits.TITLE, 0.45),
+    (Traits.FIRST_PERSON, 0.4),
+    (Traits.ENDS_ASKING, -0.5),
+    (Traits.GREETING, -0.15),
+)
+Parts: TypeAlias = dict[str, float]
+DEFAULT = RecallWeights()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query as it is for one namespace: where its words are, and whose names it holds."""
+
+    query: Query
+    near: Nearness
+    total: int
+    names: frozenset[str]
+    mentions: frozenset[int]
+    now: datetime
+
+
+def recall(
+    backend: Backend,
+    query: str,
+    where: Where,
+    k: int = 10,
+    *,
+    weights: RecallWeights = DEFAULT,
+    nearest: Sequence[Hit] = (),
+    complete: bool = False,
+) -> list[Recalled]:
+    """Return the `k` best records of `where` for `query`, best first.
+
+    `nearest` are the hits of a search by vector, best first; `where.now` is what "last
+    week" is relative to. Of equals the newer comes first. With `complete`, records that have
+    nothing to do with `query` follow those that have, if there are few enough to look at
+    all. Raises InvalidValueError if `query` is not text.
+    """
+    if not isinstance(query, str):
+        raise InvalidValueError(f"A query is text, not {query!r:.60}.", path="query")
+    if k <= 0:
+        return []
+    k = min(k, MAX_K)
+    now = where.now or datetime.now(UTC)
+    asked = _ask(backend, where, read(query, now), now)
+    limit = max(LOOKED_AT, 3 * k)
+    if complete and asked.total <= limit:
+        glances = backend.glance(where)
+    else:
+        glances = _candidates(backend, where, asked, limit)
+    known = {glance.id for glance in glances}
+    missing = [hit.record.id for hit in nearest if hit.record.id not in known]
+    if missing:
+        glances += backend.glance(replace(where, ids=missing))
+    similar = {hit.record.id: hit.score for hit in nearest}
+    scored = _scored(glances, asked, weights, similar)
+    best = heapq.nsmallest(k, scored, key=lambda s: (-s[0], -s[1].created_at.timestamp(), s[1].id))
+    records = {r.id: r for r in backend.find(replace(where, ids=[g.id for _, g, _ in best]))}
+    return [Recalled(records[g.id], score, why) for score, g, why in best if g.id in records]
+
+
+def _ask(backend: Backend, where: Where, query: Query, now: datetime) -> _Asked:
+    """Look up where the terms of `query` are."""
+    marked = query.names
+    found = backend.occurrences(where, [*query.terms, *marked], limit=LISTED)
+    names = {marked[term] for term in found.counts if term in marked}
+    names |= query.speakers & found.counts.keys()
+    words = [t for t in found.places if not t.startswith(NAME_MARK) and t not in names]
+    mentions: frozenset[int] = frozenset()
+    if words:
+        mentions = frozenset(p for name in names for p in found.places.get(name, ()))
+    else:  # nothing but names
+        words = [term for term in found.places if term in names]
+    total = found.total
+    values = [query.terms[t] * _rarity(found.counts[t], total) for t in words]
+    return _Asked(
+        query,
+        Nearness(values, [found.places[t] for t in words]),
+        total,
+        frozenset(f"{NAME_MARK}{name}" for name in names),
+        mentions,
+        now,
+    )
+
+
+def _rarity(count: int, total: int) -> float:
+    return math.log(1 + (max(0, total - count) + 0.5) / (count + 0.5))
+
+
+def _candidates(backend: Backend, where: Where, asked: _Asked, limit: int) -> list[Glance]:
+    near = asked.near
+    if not near.held:
+        return _of_those_times(backend, where, asked.query, limit)
+    seeds = near.best(max(SEEDS, limit // 4))
+    places = set(seeds).union(place + offset for place in seeds for offset in REACHED)
+    return backend.glance(where, heapq.nlargest(limit, places, key=near.words))
+
+
+def _of_those_times(backend: Backend, where: Where, query: Query, limit: int) -> list[Glance]:
+    """Return records of the times the query names, where it has no other words."""
+    ids: list[str] = []
+    for span in filter(None, map(bounds, query.periods)):
+        since = max(span[0], where.since or span[0])
+        until = min(span[1], where.until or span[1])
+        found = backend.find(replace(where, since=since, until=until), limit=limit)
+        ids += [record.id for record in found]
+    return backend.glance(replace(where, ids=ids)) if ids else []
+
+
+def _scored(
+    glances: Sequence[Glance],
+    asked: _Asked,
+    weights: RecallWeights,
+    similar: Mapping[str, float],
+) -> list[tuple[float, Glance, Parts]]:
+    asks, silent = int(Traits.ASKS), int(Traits.SILENT)  # not the flags: those are slow
+    glances = [g for g in glances if not g.traits & silent]
+    asking = {g.place for g in glances if g.traits & asks}
+    texts = [_text_parts(glance, asked, weights, asking) for glance in glances]
+    sums = [sum(parts.values()) for parts in texts]
+    scored = []
+    for glance, parts, semantic, scale in _fused(glances, texts, sums, weights, similar):
+        why = {name: value * scale for name, value in parts.items() if value}
+        if semantic:
+            why["semantic"] = semantic
+        why.update(_record_parts(glance, weights, asked.now))
+        scored.append((math.fsum(why.values()), glance, why))
+    return scored
+
+
+def _fused(
+    glances: Sequence[Glance],
+    texts: Sequence[Parts],
+    sums: Sequence[float],
+    weights: RecallWeights,
+    similar: Mapping[str, float],
+) -> list[tuple[Glance, Parts, float, float]]:
+    """Return each candidate with its parts, the part of its vector, and the scale of the rest."""
+    if not similar:
+        return [(glance, parts, 0.0, 1.0) for glance, parts in zip(glances, texts, strict=True)]
+    least = min(similar.values())
+    cosines = [similar.get(glance.id, least) for glance in glances]
+    mean = sum(cosines) / len(cosines) if cosines else 0.0
+    spread = pstdev(cosines) or 1.0
+    scale = weights.keyword / (pstdev(sums) or 1.0)
+    return [
+        (glance, parts, weights.semantic * (cosine - mean) / spread, scale)
+        for glance, parts, cosine in zip(glances, texts, cosines, strict=True)
+    ]
+
+
+def _text_parts(glance: Glance, asked: _Asked, weights: RecallWeights, asking: set[int]) -> Parts:
+    near, place, found = asked.near, glance.place, glance.traits
+    before = near.own(place - 1) if place - 1 in asking else 0.0
+    of_time = 0.0
+    if asked.query.periods:
+        of_time = max(period.share(glance.created_at) for period in asked.query.periods)
+    return {
+        "words": weights.words * near.words(place),
+        "topic": weights.topic * near.topic(place),
+        "answers": weights.answers * before,
+        "speaker": weights.speaker * _about(glance, asked),
+        "date": weights.date * of_time,
+        "content": weights.content * _worth(found, _CONTENT),
+        "fits": weights.fits * _worth(found, asked.query.fits),
+    }
+
+
+@lru_cache(4096)
+def _worth(traits: int, worths: tuple[tuple[Traits, float], ...]) -> float:
+    return sum(worth for trait, worth in worths if traits & trait)
+
+
+def _about(glance: Glance, asked: _Asked) -> bool:
+    """Say whether a person the query names said this, or, where nobody did, stands in it."""
+    if not asked.names:
+        return False
+    if glance.name is None:
+        return glance.place in asked.mentions
+    return not asked.names.isdisjoint(name_terms(glance.name))
+
+
+def _record_parts(glance: Glance, weights: RecallWeights, now: datetime) -> Parts:
+    used = max(glance.created_at, glance.last_accessed or glance.created_at)
+    days = max(0.0, (now - used).total_seconds() / 86_400)
+    accessed = math.log1p(min(glance.access_count, ACCESSES)) / math.log1p(ACCESSES)
+    parts = {
+        "importance": weights.importance * (glance.importance - 0.5),
+        "recency": weights.recency * 0.5 ** (days / weights.half_life),
+        "access": weights.access * accessed,
+    }
+    return {name: value for name, value in parts.items() if value}
