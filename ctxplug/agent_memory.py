@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import weakref
 from collections import deque
@@ -10,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from ctxplug.context.assembly import Request, Windows
 from ctxplug.context.components import components
 from ctxplug.context.policy import ContextPolicy, to_policy
-from ctxplug.context.recalled import fitting, recalled_message
+from ctxplug.context.recalled import recalled_block
 from ctxplug.context.window import ContextWindow
 from ctxplug.errors import (
     ClosedError,
@@ -32,9 +31,7 @@ from ctxplug.memories.remember import new_memory
 from ctxplug.memories.stats import MemoryStats, collect
 from ctxplug.messages import Message, Part
 from ctxplug.plugins import Plugins, installed
-from ctxplug.recall.keyword import recall
 from ctxplug.recall.recalled import Recalled
-from ctxplug.recall.text import index_text
 from ctxplug.records import MemoryRecord, to_tags
 from ctxplug.registry import Registry
 from ctxplug.scope import Scope, check_label, new_id, to_namespace, to_session
@@ -56,10 +53,15 @@ from ctxplug.times import to_datetime
 from ctxplug.tokens import TokenCounter
 from ctxplug.tokens.calibration_log import CalibrationLog
 from ctxplug.tokens.default import default_counter
-from ctxplug.tokens.ledger import Recorded, UsageLedger
 from ctxplug.tokens.limits import UsageLimits
 from ctxplug.tokens.prices import Prices
 
+if TYPE_CHECKING:  # loaded at first use: they would be a third of the time to import ctxplug
+    from ctxplug.recall.weights import RecallWeights
+    from ctxplug.tokens.ledger import Recorded, UsageLedger
+
+MOST_RECALLED = 500  # records looked at for one block
+LEAST_LINE = 10  # tokens of the shortest line of a block that says something
 MAX_TOUCHED = 100  # recalls whose access counts wait for the next write
 
 
@@ -95,7 +97,7 @@ class AgentMemory:
         parts = components(policy, counter, Registry(plugins))
         self._log = SessionLog(backend, stream, counter, scope.agent, parts.shape)
         self._windows = Windows(backend, stream, counter, policy, parts, self._log.logged)
-        self.usage = UsageLedger(backend, scope, prices=prices, limits=limits, notify=self._tell)
+        self._prices, self._limits = prices, limits
         self._calibration = CalibrationLog(
             backend, scope.namespace, model or "unknown", counter.name
         )
@@ -166,6 +168,19 @@ class AgentMemory:
                 release(backend)
             raise
 
+    @cached_property
+    def usage(self) -> UsageLedger:
+        """What the namespace spends on model calls, and its limits."""
+        from ctxplug.tokens.ledger import UsageLedger
+
+        return UsageLedger(
+            self.backend,
+            self.scope,
+            prices=self._prices,
+            limits=self._limits,
+            notify=self._tell,
+        )
+
     # -- the log ---------------------------------------------------------------------
 
     def add(
@@ -231,6 +246,7 @@ class AgentMemory:
             system=Message("system", system) if isinstance(system, str) else system,
             tools=tools,
             margin=self._calibration.current().margin_on(self.counter.margin),
+            query=query,
         )
         window = self._windows.window(request, partial(self._block, query) if query else None)
         self._last_tokens = window.tokens
@@ -283,7 +299,9 @@ class AgentMemory:
         record = self._guards.judge(self._guards.redact_record(record, self.scope), self.scope)
         # A judge's change is redacted too: nothing may slip in behind the redactors.
         record = self._guards.redact_record(record, self.scope)
-        self._write(Put(record, index_text(record.content)))
+        from ctxplug.recall.indexing import index_form
+
+        self._write(Put(record, *index_form(record.content)))
         self._tell("memory.remembered", id=record.id, kind=record.kind, tier=record.tier)
         return record
 
@@ -294,29 +312,36 @@ class AgentMemory:
         k: int = 10,
         kinds: Iterable[str] | str | None = None,
         tags: Iterable[str] | str | None = None,
+        session: str | None = None,
+        agent: str | None = None,
         since: datetime | str | float | None = None,
         until: datetime | str | float | None = None,
+        valid_at: datetime | str | float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        weights: RecallWeights | None = None,
     ) -> list[Recalled]:
         """Return the `k` best memories and messages of the namespace for `query`.
 
-        Messages come back as records of kind "message". `tags` must all be present;
-        `since` <= created_at < `until`.
+        Messages come back as records of kind "message", those beside a match among them.
+        `tags` must all be present, `metadata` equal; `since` <= created_at < `until`;
+        `valid_at` asks for what held then. Each result's `why` shows the parts of its
+        score, by the names of RecallWeights.
         """
         self._refuse_closed()
-        now = datetime.now(UTC)
         where = Where(
             self.scope.namespace,
             kinds=None if kinds is None else to_tags(kinds),
             tags=to_tags(tags),
+            session=session,
+            agent=agent,
             since=None if since is None else to_datetime(since),
             until=None if until is None else to_datetime(until),
-            now=now,
+            valid_at=None if valid_at is None else to_datetime(valid_at),
+            metadata=metadata or {},
+            now=datetime.now(UTC),
         )
-        found = recall(self.backend, query, where, k)
-        if found:
-            ids = tuple(r.record.id for r in found)
-            self._touched.append(Touch(self.scope.namespace, ids, now))
-        self._tell("memory.recalled", query=query, found=[r.record.id for r in found])
+        found = self._ranked(query, where, k, weights=weights)
+        self._note_recall(query, [one.record.id for one in found])
         return found
 
     def forget(self, record_id: str) -> None:
@@ -377,6 +402,8 @@ class AgentMemory:
     @classmethod
     async def aopen(cls, *args: Any, **options: Any) -> AgentMemory:
         """Async twin of `open`."""
+        import asyncio
+
         return await asyncio.to_thread(partial(cls.open, *args, **options))
 
     async def aadd(
@@ -434,6 +461,8 @@ class AgentMemory:
 
     async def aclose(self) -> None:
         """Async twin of `close`."""
+        import asyncio
+
         await asyncio.to_thread(self.close)
 
     async def __aenter__(self) -> AgentMemory:
@@ -454,11 +483,27 @@ class AgentMemory:
     ) -> tuple[str, tuple[str, ...]]:
         """Return the text of what is recalled for `query` beyond what the window holds."""
         here = {f"{self.scope.session}@{version}" for version in present}
-        found = self.recall(query, k=2 * self.policy.recall_limit + len(here))
-        fresh = [one.record for one in found if one.record.id not in here]
-        chosen = fitting(fresh, self.counter, tokens, self.policy.recall_limit)
-        block = recalled_message(chosen)
-        return (block.text, tuple(r.id for r in chosen)) if block else ("", ())
+        limit = self.policy.recall_limit
+        most = tokens // LEAST_LINE if limit is None else 2 * limit
+        where = Where(self.scope.namespace, now=datetime.now(UTC))
+        k = min(most, MOST_RECALLED) + len(here)
+        found = self._ranked(query, where, k, complete=limit is None)
+        fresh = [one for one in found if one.record.id not in here]
+        text, ids = recalled_block(fresh, self.counter, tokens, limit)
+        self._note_recall(query, ids)
+        return text, ids
+
+    def _ranked(self, query: str, where: Where, k: int, **options: Any) -> list[Recalled]:
+        from ctxplug.recall.ranking import recall
+
+        given = {name: value for name, value in options.items() if value is not None}
+        return recall(self.backend, query, where, k, **given)
+
+    def _note_recall(self, query: str, ids: Sequence[str]) -> None:
+        if ids:
+            touch = Touch(self.scope.namespace, tuple(ids), datetime.now(UTC))
+            self._touched.append(touch)
+        self._tell("memory.recalled", query=query, found=list(ids))
 
     def _tell(self, kind: str, /, **data: Any) -> None:
         if self._observers:

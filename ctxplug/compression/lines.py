@@ -137,9 +137,7 @@ def _values(text: str) -> list[str]:
     return list(found)
 
 
-def candidates(
-    found: Sequence[Draft], counter: TokenCounter, *, reduce: bool
-) -> list[Candidate]:
+def candidates(found: Sequence[Draft], counter: TokenCounter, *, reduce: bool) -> list[Candidate]:
     """Return the sentences of the drafts to select from; `reduce` makes them telegraphic."""
     weights = [0.5 + draft.score for draft in found]
     speakers = {draft.line.who for draft in found if draft.named}

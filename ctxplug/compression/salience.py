@@ -22,9 +22,7 @@ from ctxplug.compression.sentences import split
 
 CACHED = 8_192  # sentences whose reading is remembered
 
-_TOKEN = re.compile(
-    rf"[{lists.CJK}]+|[^\W_{lists.CJK}]+(?:['’.,:/@_-][^\W_{lists.CJK}]+)*"
-)
+_TOKEN = re.compile(rf"[{lists.CJK}]+|[^\W_{lists.CJK}]+(?:['’.,:/@_-][^\W_{lists.CJK}]+)*")
 _HAN = re.compile(f"[{lists.CJK}]")
 _CLAUSE = re.compile("[^，]*，|[^，]+")
 _SUFFIX = re.compile(r"(?:ing|edly|ed|ies|es|s|ly|y|e)\Z")

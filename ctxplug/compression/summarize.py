@@ -48,9 +48,7 @@ class Summarize:
         one = self._summary(taken, size, tools) or _extract(taken, size, tools)
         return tuple(units) if one is None else (one, *rest)
 
-    def _oldest(
-        self, units: Sequence[Unit], target: int
-    ) -> tuple[Sequence[Unit], Sequence[Unit]]:
+    def _oldest(self, units: Sequence[Unit], target: int) -> tuple[Sequence[Unit], Sequence[Unit]]:
         left, taken = total(units), 0
         for n, unit in enumerate(units):
             if n and left + max(LEAST, int(self.share * taken)) <= target:

@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ctxplug import codec
-from ctxplug.compression import Unit, total
+from ctxplug.compression import VERBATIM, Unit, total
 from ctxplug.context.compaction import Compacted, protected
 from ctxplug.context.components import Components
 from ctxplug.context.gate import Gain, warmth
 from ctxplug.context.policy import ContextPolicy
+from ctxplug.context.recalled import ids_of, is_block, query_of, to_block
 from ctxplug.context.room import Sizes, gain_of, make_room, squeeze
 from ctxplug.context.state import WindowState
 from ctxplug.context.window import ContextWindow, WindowReport
@@ -37,6 +38,7 @@ WORTH = 0.1  # a compaction that nothing forces must free this share of the limi
 class Request:
     """One model call: its budget, what it carries besides the log, and when it is made.
 
+    `query` is what memories are recalled for.
     `margin` is what to keep free of the budget; None is the counter's own.
     """
 
@@ -45,6 +47,7 @@ class Request:
     tools: Sequence[Mapping[str, Any]] = ()
     at: datetime | None = None
     margin: float | None = None
+    query: str | None = None
 
 
 class Windows:
@@ -100,12 +103,18 @@ class Windows:
                     " nothing to send. Add one with memory.add('user', ...)."
                 )
             sizes = self._sizes(state, request)
-            recalled = self._attach_recalled(state, sizes, recall, at) if recall else ()
-            done = self._compact_if_due(state, sizes, at)
+            done = None
+            for _ in range(2):  # what a compaction takes away may be worth recalling then
+                if recall:
+                    self._attach_recalled(state, sizes, request, recall, at)
+                now = self._compact_if_due(state, sizes, at)
+                done = now or done
+                if not (recall and now and state.opened):
+                    break
             if not state.opened:  # another writer compacted first
                 self._catch_up(state, request, at)
             self._last_call = at
-            return self._build(state, sizes, request, recalled, done)
+            return self._build(state, sizes, request, done)
 
     # -- keeping up --------------------------------------------------------------------
 
@@ -157,28 +166,30 @@ class Windows:
         self,
         state: WindowState,
         sizes: Sizes,
+        request: Request,
         recall: Callable[[frozenset[int], int], tuple[str, tuple[str, ...]]],
         at: datetime,
-    ) -> tuple[str, ...]:
+    ) -> None:
         """Put a recalled block behind the current user message, and into the log.
 
         Only while that message is the newest: behind it, what was sent would change, and
-        thinking in the open tool loop is bound to what stands before it.
+        thinking in the open tool loop is bound to what stands before it. What was found
+        for the same query stays.
         """
         units, current = state.view.units()
         user = units[current].items[0]
         if len(units) > current + 1 or user.message.role != "user":
-            return ()
+            return
+        query = request.query or ""
+        if any(query_of(block) == query for block in filter(is_block, user.message.content)):
+            return
         must = total(units[current:]) + total([u for u in units if protected(u, self._policy)])
         tokens = min(int(self._policy.recall_share * sizes.limit), sizes.room - must)
-        present = frozenset(
-            item.version for unit in units if unit.form == "verbatim" for item in unit.items
-        )
+        there = [item for unit in units if unit.form == VERBATIM for item in unit.items]
+        present = frozenset(item.version for item in (*there, *state.view.system))
         text, ids = recall(present, tokens) if tokens > 0 else ("", ())
-        if not text or state.block_of(user.version) == text:
-            return ids
-        state.attach(user.version, text, ids, at)
-        return ids
+        if text:
+            state.attach(user.version, to_block(text, query, ids), at)
 
     # -- compaction --------------------------------------------------------------------
 
@@ -209,9 +220,12 @@ class Windows:
         return None if last is None else (at - last).total_seconds()
 
     def _try_again(self, state: WindowState, sizes: Sizes, tokens: int) -> bool:
-        """After a compaction that would not have paid, wait until the window has grown."""
+        """Behind a compaction, or one that would not have paid, wait until the window grows."""
+        step = sizes.limit // 20
+        if state.view.frozen and tokens < total(state.view.frozen) + step:
+            return False
         declined = self._declined.get(state.budget)
-        return declined is None or not declined <= tokens < declined + sizes.limit // 20
+        return declined is None or not declined <= tokens < declined + step
 
     def _record(self, state: WindowState, result: Compacted, gain: Gain, at: datetime) -> None:
         details = {
@@ -234,7 +248,6 @@ class Windows:
         state: WindowState,
         sizes: Sizes,
         request: Request,
-        recalled: tuple[str, ...],
         done: tuple[Compacted, Gain] | None,
     ) -> ContextWindow:
         view = state.view.snapshot()
@@ -258,7 +271,7 @@ class Windows:
             compactions=state.compactions,
             compaction=done[0].steps if done else (),
             gain=done[1] if done else None,
-            recalled=recalled,
+            recalled=_recalled(view.messages),
             notes=done[0].notes if done else (),
             system=view.system,
             frozen=view.frozen,
@@ -266,6 +279,13 @@ class Windows:
         )
         messages = (*system, *(logged.message for logged in view.system), *view.messages)
         return ContextWindow(messages, sum(tokens.values()), report, tuple(request.tools))
+
+
+def _recalled(messages: Sequence[Message]) -> tuple[str, ...]:
+    """Return the ids of the records in the newest block."""
+    newest = next((message for message in reversed(messages) if message.role == "user"), None)
+    blocks = filter(is_block, newest.content if newest else ())
+    return tuple(id for block in blocks for id in ids_of(block))
 
 
 def _thinks(units: Sequence[Unit]) -> bool:

@@ -24,7 +24,7 @@ class ContextPolicy:
     tool loop, and only when nothing else fits), the newest `keep_last` units, and results
     of `keep_tools`. A tool result over `shape_over` tokens is shaped once, when it is added.
     `scorers` weigh what goes first. Recalled memories take at most `recall_share` of the
-    budget and are at most `recall_limit`.
+    budget and are at most `recall_limit`; with None the share is filled, best first.
     """
 
     name: str = "custom"
@@ -32,8 +32,9 @@ class ContextPolicy:
     low: float = 0.5
     cold: float = 0.7
     strategies: tuple[str | CompressionStrategy, ...] = (
-        "clear-tool-results",
+        "shape-tool-results",
         "dedupe",
+        "clear-tool-results",
         "digest",
     )
     scorers: Mapping[str, float] = field(
@@ -44,7 +45,7 @@ class ContextPolicy:
     keep_tools: tuple[str, ...] = ()
     shape_over: int | None = 1_500
     recall_share: float = 0.2
-    recall_limit: int = 5
+    recall_limit: int | None = 5
     cache_seconds: float = 300.0
     cache_read: float = 0.1
     cache_write: float = 1.25

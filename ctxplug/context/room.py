@@ -12,6 +12,7 @@ from ctxplug.context.components import Components
 from ctxplug.context.gate import Gain, reckon
 from ctxplug.context.law import DROP
 from ctxplug.context.policy import ContextPolicy
+from ctxplug.context.recalled import without_block
 from ctxplug.context.units import OPENING, turn_start
 from ctxplug.errors import BudgetError
 from ctxplug.messages import TextPart
@@ -66,6 +67,8 @@ def squeeze(
     result = _compact(units, target, tight, parts, last_resort=True)
     if total(result.units) > sizes.room:
         result = _leave_out(result, policy, parts)
+    if total(result.units) > sizes.room:
+        result = _without_recalled(result, parts)
     if total(result.units) > sizes.room:
         result = _shrink_loop(result, sizes, target, policy, parts)
     if total(result.units) > sizes.room:
@@ -135,6 +138,17 @@ def _leave_out(result: Compacted, policy: ContextPolicy, parts: Components) -> C
     return replace(result, units=(*fixed, line, *loop), notes=(*result.notes, note))
 
 
+def _without_recalled(result: Compacted, parts: Components) -> Compacted:
+    """Take the recalled memories out of the current turn."""
+    units = []
+    for unit in result.units:
+        messages = [without_block(item.message) for item in unit.items]
+        if any(new is not item.message for new, item in zip(messages, unit.items, strict=True)):
+            unit = unit.changed(unit.form, messages, parts.tools.counter)
+        units.append(unit)
+    return replace(result, units=tuple(units))
+
+
 def _shrink_loop(
     result: Compacted, sizes: Sizes, target: int, policy: ContextPolicy, parts: Components
 ) -> Compacted:
@@ -166,6 +180,8 @@ def _bare(unit: Unit, parts: Components) -> Unit:
         message = replace(item.message, content=bare or item.message.content)
         smaller = parts.tools.counter.count(message) < item.tokens
         messages.append(message if smaller else item.message)
+    if all(new is item.message for new, item in zip(messages, unit.items, strict=True)):
+        return unit
     return unit.changed("clear-tool-results", messages, parts.tools.counter)
 
 

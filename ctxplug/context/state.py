@@ -22,16 +22,18 @@ from ctxplug.context.entries import (
     unit_to_dict,
     verbatim_versions,
 )
-from ctxplug.context.recalled import is_block, with_block
+from ctxplug.context.recalled import ids_of, query_of, to_block
+from ctxplug.context.units import skipped_unit
 from ctxplug.context.view import Snapshot, View
 from ctxplug.errors import ReadOnlyError
-from ctxplug.messages import Logged
+from ctxplug.messages import Logged, TextPart
 from ctxplug.storage import Append, Backend, Entry, Stream
 from ctxplug.tokens import TokenCounter
 
 MESSAGE = "message"
 CHUNK = 1024
 NEWEST = 16
+BACKLOG = 16  # budgets' worth of unseen log that is gone through message by message
 
 
 class WindowState:
@@ -104,26 +106,22 @@ class WindowState:
         else:
             self._forget()
 
-    def attach(self, version: int, text: str, ids: Sequence[str], at: datetime) -> None:
+    def attach(self, version: int, block: TextPart, at: datetime) -> None:
         """Put a recalled block behind the user message `version`, for every reader."""
-        body = {"version": version, "text": text, "records": list(ids)}
+        body = {
+            "version": version,
+            "text": block.text,
+            "query": query_of(block),
+            "records": list(ids_of(block)),
+        }
         entry = Append(stream=self._stream, kind=RECALLED, body=body, created_at=at)
         try:
             self._backend.write(entry)
         except ReadOnlyError:
-            self._put_block(version, text)
+            self.view.put_block(version, block, self._counter, frozen=True)
         else:
             while self.refresh():
                 pass
-
-    def block_of(self, version: int) -> str | None:
-        """Return the recalled block of the user message `version`, or None."""
-        frozen = (item for unit in reversed(self.view.frozen) for item in unit.items)
-        for logged in (*reversed(self.view.recent), *frozen):
-            if logged.version == version:
-                blocks = [part for part in logged.message.content if is_block(part)]
-                return blocks[-1].text if blocks else None
-        return None
 
     def adopt(self, units: Sequence[Unit], details: Mapping[str, Any]) -> None:
         """Take over `units` without writing, as where the store is read-only."""
@@ -170,8 +168,32 @@ class WindowState:
                     self._start_at(entry)
                     return
             if len(entries) < NEWEST:
+                self._skip_backlog()
                 return
             before = entries[-1].version
+
+    def _skip_backlog(self) -> None:
+        """Start near the end of a long log that was filled without any window.
+
+        To digest all of it would take minutes and leave next to nothing of each message;
+        what is skipped is named by one unit and found by recall. A pin in it forbids that.
+        """
+        start, tokens = self._backend.head(self._stream) + 1, 0
+        if start <= CHUNK:
+            return
+        while tokens < BACKLOG * self.budget:
+            entries = self._backend.read(self._stream, before=start, limit=CHUNK, newest_first=True)
+            if not entries:
+                return
+            messages = [self._logged(e) for e in entries if e.kind == MESSAGE]
+            tokens += sum(logged.tokens for logged in messages)
+            users = [logged.version for logged in messages if logged.message.role == "user"]
+            start = users[-1] if users else entries[-1].version
+        kept = self._read_messages(before=start, pinned=True)
+        if start == 1 or any(logged.message.role != "system" for logged in kept):
+            return
+        self.view = View([skipped_unit(start - 1, self._counter)], kept)
+        self.head = start - 1
 
     def _was_first(self, entry: Entry) -> bool:
         """Say whether no other compaction built on the same one before `entry` did."""
@@ -223,7 +245,11 @@ class WindowState:
             self._adopt(entry.body)
             self.base = entry.version
         elif entry.kind == RECALLED:
-            self._put_block(entry.body["version"], entry.body["text"])
+            body = entry.body
+            block = to_block(body["text"], body.get("query", ""), body["records"])
+            # A compaction that stands behind this entry has decided without it.
+            frozen = entry.version > self.base
+            self.view.put_block(body["version"], block, self._counter, frozen=frozen)
         else:
             return
         self.last_call = entry.created_at  # the model was called, or was about to be
@@ -241,9 +267,3 @@ class WindowState:
         """Rebuild the units of a compaction, recounted if another counter made it."""
         recount = None if body.get("counter") == self._counter.name else self._counter
         return [unit_from_dict(unit, self._raw, recount) for unit in body["units"]]
-
-    def _put_block(self, version: int, text: str) -> None:
-        for logged in reversed(self.view.recent):
-            if logged.version == version:
-                self.view.replace(with_block(logged, text, self._counter))
-                return

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 
 from ctxplug.compression import VERBATIM, Unit
 from ctxplug.messages import Logged, Message, TextPart, ToolCallPart, ToolResultPart
+from ctxplug.tokens import TokenCounter
 
+SKIPPED = "[{n} earlier messages (@1-{n}) are not shown; recall finds what is in them.]"
 OPENING = "opening"  # the form of the unit that opens where an assistant speaks first
 OPENING_TEXT = "(The assistant speaks first.)"
 INTERRUPTED = "Interrupted: this call has no result."
@@ -101,6 +103,13 @@ def opening_unit(first: Unit) -> Unit:
     message = Message("user", OPENING_TEXT, created_at=said.created_at, id=f"{said.id}-opening")
     version = first.versions[0]
     return Unit((Logged(version, message, 16),), OPENING, (version,))
+
+
+def skipped_unit(last: int, counter: TokenCounter) -> Unit:
+    """Return the user message that stands for versions 1 to `last` of a log."""
+    message = Message("user", SKIPPED.format(n=last), created_at=0, id=f"skipped-1-{last}")
+    logged = Logged(1, message, counter.count(message))
+    return Unit((logged,), "skipped", tuple(range(1, last + 1)))
 
 
 def _unique_names(message: Message, seen: set[str]) -> list[tuple[str, str]]:

@@ -7,11 +7,13 @@ appended to what stands. Only where something must be mended is the whole regrou
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ctxplug.compression import Unit, total
+from ctxplug.compression import VERBATIM, Unit, total
+from ctxplug.context.recalled import with_block
 from ctxplug.context.units import Grouping, Repair, group, says_anything, turn_start
-from ctxplug.messages import Logged, Message
+from ctxplug.messages import Logged, Message, TextPart
+from ctxplug.tokens import TokenCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,20 @@ class View:
         self._sent.append(message)
         self._tokens += logged.tokens
 
-    def replace(self, logged: Logged) -> None:
-        """Put another form of a recent message in the place of that of the same version."""
-        for i in range(len(self.recent) - 1, -1, -1):
-            if self.recent[i].version == logged.version:
-                self.recent[i] = logged
+    def put_block(
+        self, version: int, block: TextPart, counter: TokenCounter, *, frozen: bool
+    ) -> None:
+        """Put a recalled block behind a user message; `frozen` says whether any, or a recent."""
+        for i, logged in enumerate(self.recent):
+            if logged.version == version:
+                self.recent[i] = with_block(logged, block, counter)
+                self._regroup()
+                return
+        for i, unit in enumerate(self.frozen if frozen else ()):
+            if unit.form == VERBATIM and unit.items[0].version == version:
+                items = (with_block(unit.items[0], block, counter), *unit.items[1:])
+                changed = replace(unit, items=items, sources=unit.versions)
+                self.frozen = (*self.frozen[:i], changed, *self.frozen[i + 1 :])
                 self._regroup()
                 return
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ctxplug import openai_format
 from ctxplug.compression import VERBATIM, Unit
 from ctxplug.context.compaction import Step
 from ctxplug.context.gate import Gain
-from ctxplug.context.rendering import anthropic_request
 from ctxplug.context.units import OPENING, Repair, group
 from ctxplug.messages import Logged, Message
 
@@ -164,6 +162,8 @@ class ContextWindow:
 
     def to_openai(self) -> dict[str, Any]:
         """Return the request fields for OpenAI chat completions: messages, tools."""
+        from ctxplug import openai_format
+
         request: dict[str, Any] = {"messages": openai_format.to_messages(self.messages)}
         if self.tools:
             request["tools"] = openai_format.to_tools(self.tools)
@@ -174,6 +174,8 @@ class ContextWindow:
 
         With `cache`, at most four cache marks stand at the stable boundaries.
         """
+        from ctxplug.context.rendering import anthropic_request
+
         head = len(self.messages) - self._sent()
         frozen = head + sum(len(unit.items) for unit in self.report.frozen)
         users = [i for i, m in enumerate(self.messages) if m.role == "user" and i > frozen]

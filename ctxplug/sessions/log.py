@@ -13,7 +13,6 @@ from typing import Any
 
 from ctxplug.errors import NotFoundError
 from ctxplug.messages import Logged, Message, TextPart, ToolResultPart
-from ctxplug.recall.text import index_text
 from ctxplug.storage import Append, Backend, Entry, Stream
 from ctxplug.tokens import TokenCounter
 
@@ -49,6 +48,9 @@ class SessionLog:
         shaped = self._shaped(message) if message.tool_results else None
         if shaped is not None:
             body["shaped"] = shaped.to_dict()["content"]
+        from ctxplug.recall.indexing import index_form  # at first use: it compiles much
+
+        terms, traits = index_form(message.text, message.name)
         body["tokens"] = {self._counter.name: self._counter.count(shaped or message)}
         return Append(
             stream=self.stream,
@@ -57,7 +59,8 @@ class SessionLog:
             created_at=message.created_at,
             agent=self._agent,
             pinned=message.pinned or message.role == "system",
-            terms=index_text(message.text),
+            terms=terms,
+            traits=traits,
         )
 
     def messages(self) -> Iterator[Message]:
