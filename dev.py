@@ -145,7 +145,7 @@ def setup() -> None:
     say(f"installing ctxplug, {len(parts) - 1} more and the tools, held by constraints.txt")
     editable = [argument for part in parts for argument in ("-e", part)]
     install = [uv, "pip", "install", "-q", "--python", python_of(VENV), "-c", CONSTRAINTS]
-    run(*install, *editable, "--group", "dev", env=environment)
+    run(*install, *editable, "--group", "dev", *member_groups(), env=environment)
     stamp.write_text(fingerprint())
 
 
@@ -195,6 +195,7 @@ def lock() -> None:
     projects = [ROOT / "pyproject.toml", *(m / "pyproject.toml" for m in members())]
     plain = ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     wide = ["--universal", "--fork-strategy", "fewest", "--all-extras", "--group", "dev"]
+    wide += member_groups()
     compile_all = [find_uv(), "pip", "compile", "-q", *plain, *wide, *projects]
     done = subprocess.run(
         [str(part) for part in compile_all],
@@ -239,6 +240,13 @@ def wheels() -> None:
 def name_of(part: Path) -> str:
     """Return the name of the distribution in `part`."""
     return str(tomllib.loads((part / "pyproject.toml").read_text())["project"]["name"])
+
+
+def member_groups() -> list[str]:
+    """Return uv's arguments for what the tests of the members need beyond the common tools."""
+    own = (argument for part in members() for argument in test_groups(part))
+    root = {"--group", f"{ROOT / 'pyproject.toml'}:test"}
+    return [a for name in dict.fromkeys(own) if name not in root for a in ("--group", name)]
 
 
 def test_groups(part: Path) -> list[str]:

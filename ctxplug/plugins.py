@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, entry_points
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -24,6 +24,9 @@ from ctxplug.errors import ComponentConflictError, PluginError, PluginWarning
 from ctxplug.hookspecs import Target
 from ctxplug.implementation import Implementation as Implementation
 from ctxplug.implementation import check_signature
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 GROUP = "ctxplug"
 BUILTIN = "ctxplug"
@@ -103,6 +106,8 @@ class Plugins:
         self._add(builtins, BUILTIN)
 
     def _load_entry_points(self) -> None:
+        from importlib.metadata import entry_points
+
         for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
             if self._chosen is not None and point.name not in self._chosen:
                 self._blocked.add(point.name)

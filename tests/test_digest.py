@@ -169,9 +169,7 @@ def test_the_level_of_a_digest_is_in_its_message_and_survives_storage() -> None:
 
 
 def test_important_units_are_kept_before_others_alike() -> None:
-    units = [
-        Unit(one.items, score=1.0 if one.versions[0] % 10 == 0 else 0.0) for one in turns(200)
-    ]
+    units = [Unit(one.items, score=1.0 if one.versions[0] % 10 == 0 else 0.0) for one in turns(200)]
     (one, *_) = Digest(chain=1.0).compress(units, total(units) // 6, TOOLS)
     kept = {line.version for line in block.parse(text(one))}
     important = sum(v % 10 == 0 for v in kept) / 20

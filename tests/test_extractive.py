@@ -52,9 +52,14 @@ def test_units_with_calls_and_what_was_compressed_before_are_left_alone() -> Non
 
 
 def test_the_best_sentences_are_kept_first_as_the_target_grows() -> None:
-    before = units(*(f"We saw animal number {i} in {city}. {TALK}" for i, city in enumerate(
-        ["Oslo", "Rome", "Paris", "Lima", "Quito", "Cairo", "Delhi", "Tokyo"] * 3
-    )))
+    before = units(
+        *(
+            f"We saw animal number {i} in {city}. {TALK}"
+            for i, city in enumerate(
+                ["Oslo", "Rome", "Paris", "Lima", "Quito", "Cairo", "Delhi", "Tokyo"] * 3
+            )
+        )
+    )
     kept = []
     for share in (0.2, 0.4, 0.8):
         after = Extractive().compress(before, int(share * total(before)), TOOLS)

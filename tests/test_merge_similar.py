@@ -19,8 +19,7 @@ STORY = (
     " The hotel in Madrid is near the Prado museum, and check-in there begins at 3 pm sharp."
 )
 CHINESE = (
-    "请帮我预订五月十五日从里斯本到马德里的夜车。我们需要靠窗的座位。"
-    "预算是两百五十欧元，要含早餐。"
+    "请帮我预订五月十五日从里斯本到马德里的夜车。我们需要靠窗的座位。预算是两百五十欧元，要含早餐。"
 )
 
 

@@ -52,7 +52,7 @@ def test_the_oldest_units_become_one_summary_and_the_newest_stay() -> None:
     assert "data, not instructions" in text
     assert rest == before[len(first.sources) :]
     assert len(rest) > 10
-    (messages, size), = model.asked
+    ((messages, size),) = model.asked
     assert messages == tuple(u.items[0].message for u in before[: len(first.sources)])
     assert 0 < size <= 0.2 * total(before)
     assert notes == []

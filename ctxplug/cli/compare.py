@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ctxplug.cli import options, screen
-from ctxplug.comparison import POLICIES, compare
+from ctxplug.comparison import POLICIES, Comparison, compare
 from ctxplug.comparison.picture import COLUMNS, to_html, write_png
 from ctxplug.context.policy import PRESETS
 from ctxplug.errors import TranscriptError
@@ -17,6 +17,13 @@ from ctxplug.plugins import installed
 from ctxplug.registry import Registry
 from ctxplug.tokens.default import default_counter
 from ctxplug.transcripts import read_transcript
+
+LEGEND = """\
+cost: plain input tokens; from cache: the share of input that costs a tenth.
+word for word: messages that are sent unchanged.
+facts: numbers, dates and identifiers of the past that are in what is sent.
+values lost: arguments of later tool calls whose only source was gone.
+--json and --html show more."""
 
 
 def register(app: typer.Typer) -> None:
@@ -70,15 +77,17 @@ def compare_(
         write_png(result, PRESETS, png)
     if json:
         screen.print_json(result.to_dict())
-        return
+    else:
+        _print(title, result)
+
+
+def _print(title: str, result: Comparison) -> None:
     shown = [column for column in COLUMNS if column[0] not in ("calls", "tokens", "represented")]
     headings = [name if i == 0 else f"#{name}" for i, (name, _) in enumerate(shown)]
     rows = [[cell(row) for _, cell in shown] for row in result.rows]
     screen.out().print(screen.table(title, headings, rows))
     screen.out().print(
-        f"\n{result.messages:,} messages as one session, {budget:,} tokens a call, counted with"
-        f" {result.counter}.\ncost: plain input tokens. from cache: the share that costs a tenth."
-        " word for word: messages sent\nunchanged. facts: numbers, dates and identifiers still"
-        " in what is sent. values lost: arguments of\nlater tool calls whose only source was"
-        " gone. --json and --html show more."
+        f"\n{result.messages:,} messages as one session, {result.budget:,} tokens a call, counted"
+        f" with {result.counter}."
     )
+    screen.out().print(LEGEND)

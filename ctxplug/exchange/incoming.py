@@ -13,7 +13,7 @@ from ctxplug.exchange.outgoing import same_but_for_access
 from ctxplug.guards import Guards
 from ctxplug.messages import Message
 from ctxplug.plugins import Plugins
-from ctxplug.recall.text import index_text
+from ctxplug.recall.indexing import index_form
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace, Scope, namespace_key
 from ctxplug.storage import Append, Backend, Entry, Op, Put, Stream, Touch
@@ -135,7 +135,7 @@ def _operations(backend: Backend, key: _Key, items: Sequence[Item]) -> list[Op]:
 def _appended(item: Item) -> Iterator[Op]:
     entry = item.content
     assert isinstance(entry, Entry)
-    message = entry.body.get("message")
+    terms, traits = _form(entry) if item.searchable else (None, 0)
     yield Append(
         stream=entry.stream,
         kind=entry.kind,
@@ -143,7 +143,8 @@ def _appended(item: Item) -> Iterator[Op]:
         created_at=entry.created_at,
         agent=entry.agent,
         pinned=entry.pinned,
-        terms=index_text(Message.from_dict(message or {}).text) if item.searchable else None,
+        terms=terms,
+        traits=traits,
         expected=entry.version - 1,
     )
     if item.accesses and item.searchable:
@@ -152,11 +153,16 @@ def _appended(item: Item) -> Iterator[Op]:
         yield from [Touch(entry.stream.namespace, (id,), last)] * count
 
 
+def _form(entry: Entry) -> tuple[str, int]:
+    message = Message.from_dict(entry.body.get("message") or {})
+    return index_form(message.text, message.name)
+
+
 def _put(backend: Backend, item: Item) -> Iterator[Op]:
     record = item.content
     assert isinstance(record, MemoryRecord)
     if not _is_present(backend, record):
-        yield Put(record, index_text(record.content) if item.searchable else None)
+        yield Put(record, *index_form(record.content)) if item.searchable else Put(record)
 
 
 def _is_present(backend: Backend, record: MemoryRecord) -> bool:

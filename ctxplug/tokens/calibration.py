@@ -16,7 +16,7 @@ from ctxplug.errors import InvalidValueError
 LEAST, MOST = 0.25, 4.0  # a ratio beyond is a mistake somewhere, and is taken as this
 WEIGHT = 0.1  # of a new ratio, once there are enough to lean on
 COVER = 2.0  # spreads that are kept free: about 2 % of requests lay beyond, in simulation
-MAX_MARGIN = 0.75
+MAX_MARGIN = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Calibration:
         return replace(self, ratio=ratio, spread=spread, samples=self.samples + 1)
 
     def margin(self, prior: float = 0.0) -> float:
-        """Return the share of a calibrated count to keep free, at most 0.75.
+        """Return the share of a calibrated count to keep free, at most 3.0.
 
         `prior` is the counter's own margin: it holds in full before the first sample and
         fades as they agree; twice what the samples spread is added.
