@@ -52,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, help="the folder with locomo-dev")
     parser.add_argument("--policy", choices=POLICIES, action="append", help="only this one")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth question")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     data = options.data or Path(os.environ.get("CTXPLUG_DATA") or ROOT.parent / "shared" / "data")
@@ -59,6 +60,7 @@ def main() -> int:
     if not conversations:
         print(f"There is no LoCoMo conversation in {data / 'locomo-dev'}.", file=sys.stderr)
         return 1
+    conversations = [replace(c, questions=c.questions[:: options.every]) for c in conversations]
     rows = {"newest turns": [newest(conversations, share) for share in SHARES]}
     for name in options.policy or POLICIES:
         rows[name] = [retained(conversations, POLICIES[name], share) for share in SHARES]

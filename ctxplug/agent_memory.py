@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ctxplug.context.assembly import Request, Windows
 from ctxplug.context.components import components
 from ctxplug.context.policy import ContextPolicy, to_policy
-from ctxplug.context.recalled import recalled_block
+from ctxplug.context.recalled import LEAST_LINE, recalled_block
 from ctxplug.context.window import ContextWindow
 from ctxplug.errors import (
     ClosedError,
@@ -61,7 +61,6 @@ if TYPE_CHECKING:  # loaded at first use: they would be a third of the time to i
     from ctxplug.tokens.ledger import Recorded, UsageLedger
 
 MOST_RECALLED = 500  # records looked at for one block
-LEAST_LINE = 10  # tokens of the shortest line of a block that says something
 MAX_TOUCHED = 100  # recalls whose access counts wait for the next write
 
 

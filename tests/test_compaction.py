@@ -323,6 +323,24 @@ def test_a_message_that_comes_during_a_compaction_is_in_the_next_window() -> Non
     assert_nothing_lost(memory, {"late", *(m.id for n in range(12) for m in turn(n))})
 
 
+def test_a_recalled_block_that_a_compaction_did_not_see_is_seen_by_no_reader() -> None:
+    backend = Crossing()
+    memory, follower = open_on(backend), open_on(backend)
+    memory.remember("Orders ship on Mondays.")
+    memory.add("user", "Hello")
+    follower.context()
+    memory.extend([message for n in range(12) for message in turn(n)])
+    memory.add("user", "When do orders ship?")
+    other = open_on(backend, budget=9_000)
+    backend.first = lambda: other.context("orders")  # its block is for every budget
+    memory.context()
+    kinds = [entry.kind for entry in backend.read(STREAM)]
+    assert kinds[-2:] == ["recalled", "compaction"]
+    window = memory.context()
+    assert follower.context().messages == window.messages
+    assert open_on(backend).context().messages == window.messages
+
+
 def test_a_result_that_comes_after_a_compaction_still_joins_its_call() -> None:
     backend = InMemoryBackend()
     memory, other = open_on(backend), open_on(backend)

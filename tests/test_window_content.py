@@ -31,7 +31,7 @@ from ctxplug.errors import EmptyContextError, InvalidValueError, NotFoundError
 from ctxplug.storage import Stream
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.testing.histories import FEATURES, histories
-from ctxplug.tokens import count_tools
+from ctxplug.tokens import MessageCounter, count_tools
 from ctxplug.tokens.estimate import estimate
 
 TOOL = {
@@ -153,6 +153,35 @@ def test_results_in_the_open_loop_shrink_only_when_nothing_else_fits() -> None:
     assert memory.original(f"@{version - 1}-{version}")[1] == loop[2]
 
 
+def test_high_priority_gives_way_where_nothing_else_is_left() -> None:
+    memory = open_memory(budget=80, policy=ContextPolicy(strategies=("digest",)))
+    for n in range(30):
+        for language in TEXTS:
+            memory.add("user", TEXTS[language][0].format(n=n), priority="high")
+    memory.add("user", "And now?")
+    window = memory.context()
+    assert_valid(window)
+    assert any("left out" in note for note in window.report.notes)
+    assert set(fates(window)) == set(range(1, 62))
+    assert "@1-60" in " ".join(texts(window))
+
+
+def test_recalled_memories_give_way_before_results_shrink() -> None:
+    memory = remembering(budget=260, policy=ContextPolicy(recall_share=0.6, shape_over=None))
+    memory.add(Message("user", "Which seats do I prefer?", id="ask"))
+    assert blocks(memory.context("seats"))
+    count = memory.counter.count
+    free = memory.context("seats").report.limit - memory.context("seats").tokens
+    text = "window seat 14A"
+    while count(call("c1")) + count(result("c1", text)) <= free:  # fits without the block only
+        text += ", 14A"
+    memory.extend([call("c1"), result("c1", text)])
+    window = memory.context("seats")
+    assert_valid(window)
+    assert not blocks(window)
+    assert window.messages[-1].text == text
+
+
 # -- what is refused -------------------------------------------------------------------
 
 
@@ -183,6 +212,16 @@ def test_a_budget_of_what_is_needed_suffices_for_any_length(length: int, counter
         with pytest.raises(BudgetError) as error:
             memory.context()
         assert memory.context(budget=error.value.needed).messages
+
+
+def test_a_budget_of_what_is_needed_suffices_where_a_margin_rounds() -> None:
+    counter = MessageCounter("characters", len, estimated=True, margin=0.1)
+    for length in range(1, 260):
+        with open_memory(counter=counter, budget=1) as memory:
+            memory.add("user", "x" * length)
+            with pytest.raises(BudgetError) as error:
+                memory.context()
+            assert memory.context(budget=error.value.needed).messages
 
 
 def test_a_refused_window_writes_nothing() -> None:

@@ -114,7 +114,7 @@ def _row(
         words += call.words / i
         history += sum(m.tokens for m in call.sent if m.message.role != "system")
     n = max(1, meter.calls)
-    full = max(1, survival.results_full)
+    full = survival.results_full
     return Row(
         policy=policy if isinstance(policy, str) else policy.name,
         calls=meter.calls,
@@ -126,7 +126,7 @@ def _row(
         words=words / n,
         needed=survival.tool_only,
         lost=survival.lost,
-        results_removed=1 - survival.results_sent / full,
+        results_removed=1 - survival.results_sent / full if full else 0.0,
         facts=survival.fact_share,
         skipped=skipped,
     )

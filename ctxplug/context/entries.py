@@ -6,7 +6,9 @@ messages. Versions are stored as runs, so a digest of a long past stays short.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ctxplug.compression import VERBATIM, Unit
@@ -57,17 +59,18 @@ def verbatim_versions(units: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def to_runs(versions: Sequence[int]) -> list[list[int]]:
-    """Return ascending `versions` as [first, last] runs."""
-    runs: list[list[int]] = []
-    for version in versions:
-        if runs and version == runs[-1][1] + 1:
-            runs[-1][1] = version
-        else:
-            runs.append([version, version])
+    """Return ascending `versions` as [first, last] runs, in time that grows with the runs."""
+    runs, start = [], 0
+    while start < len(versions):
+        first = versions[start]
+        after = bisect_right(
+            range(len(versions)), first - start, start, key=lambda i: versions[i] - i
+        )
+        runs.append([first, versions[after - 1]])
+        start = after
     return runs
 
 
 def from_runs(runs: Iterable[Sequence[int]]) -> Iterable[int]:
     """Yield the versions of `runs`."""
-    for first, last in runs:
-        yield from range(first, last + 1)
+    return chain.from_iterable(range(first, last + 1) for first, last in runs)

@@ -17,7 +17,8 @@ from ctxplug.recall.recalled import Recalled
 from ctxplug.records import MemoryRecord
 from ctxplug.tokens import TokenCounter
 
-WHOLE = 5  # records shown word for word
+WHOLE = 0.15  # of a block that is filled is shown word for word
+LEAST_LINE = 8  # tokens of the shortest line that says something
 DAY_TOKENS = 8  # a line with a day, in any tokenizer
 _TAG = re.compile(r"<\s*(/?)\s*recalled_memories", re.IGNORECASE)
 _HEAD = (
@@ -32,34 +33,36 @@ def recalled_block(
 ) -> tuple[str, tuple[str, ...]]:
     """Return the text of a block of at most `tokens` and the ids of its records, best first.
 
-    A record is worth its score less half the logarithm of its line's tokens; what is worth
-    most is taken first, at most `limit` of them, and shown in order of time. The WHOLE best
-    of `found` are shown as they are, the others without the words that carry no content.
+    A record is worth its score less half the logarithm of its length; what is worth most is
+    taken first, at most `limit` of them, and shown in order of time. Without a `limit` the
+    block is filled: only what takes the first WHOLE of it is shown as it is, the rest
+    without the words that carry no content.
     """
-    short = {one.record.id for one in found[WHOLE:]}
-    lines = {one.record.id: _line(one.record, one.record.id in short) for one in found}
-    costs = {id: counter.count_text(line) for id, line in lines.items()}
-
-    def worth(one: Recalled) -> float:
-        return one.score - math.log(1 + costs[one.record.id]) / 2
-
-    left = tokens - counter.count_text(_text((), lines))
+    whole = tokens if limit is not None else int(WHOLE * tokens)
+    left = tokens - counter.count_text(_HEAD + _TAIL)
+    lines: dict[str, str] = {}
     days: set[date] = set()
     chosen: list[MemoryRecord] = []
-    for one in sorted(found, key=worth, reverse=True):
+    for one in sorted(found, key=_worth, reverse=True):
+        if len(chosen) == limit or left < LEAST_LINE:
+            break
         record, day = one.record, one.record.created_at.date()
-        cost = costs[record.id] + (0 if day in days else DAY_TOKENS)
-        if cost <= left and lines[record.id]:
+        line = _line(record, short=left < tokens - whole)
+        cost = counter.count_text(line) + (0 if day in days else DAY_TOKENS)
+        if line and cost <= left:
             left -= cost
             days.add(day)
+            lines[record.id] = line
             chosen.append(record)
-        if len(chosen) == limit:
-            break
     while chosen and counter.count_text(_text(chosen, lines)) > tokens:
         chosen.pop()  # lines may take more together than one by one
     taken = {record.id for record in chosen}
     ids = tuple(one.record.id for one in found if one.record.id in taken)
     return (_text(chosen, lines) if ids else ""), ids
+
+
+def _worth(one: Recalled) -> float:
+    return one.score - math.log(1 + len(one.record.content)) / 2
 
 
 def _text(records: Iterable[MemoryRecord], lines: Mapping[str, str]) -> str:
@@ -86,7 +89,9 @@ def _line(record: MemoryRecord, short: bool) -> str:
     # A stored text must not be able to close the block it stands in, nor begin a line of it.
     content = _TAG.sub(r"[\1recalled_memories", content).replace("\n", "\n  ")
     name = record.metadata.get("name")
-    who = f"{name} ({record.origin})" if isinstance(name, str) and name else record.origin
+    who = record.origin
+    if isinstance(name, str) and name:
+        who = name if record.origin == "user" else f"{name} ({record.origin})"
     who = " ".join(_TAG.sub("", who).split())
     what = "" if record.kind == "message" else f"{record.kind}, from "
     return f"- {what}{who}: {content}\n"

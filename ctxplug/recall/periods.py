@@ -16,6 +16,7 @@ _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
+_VERBS = ("may", "march", "mar")
 _YEAR, _DAY = r"(?P<year>(?:19|20)[0-9]{2})", r"(?P<day>[12][0-9]|3[01]|0?[1-9])(?:st|nd|rd|th)?"
 _DATES = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -114,9 +115,7 @@ def _absolute(match: re.Match[str], text: str) -> Period | None:
     month = parts.get("month")
     if month is not None and not month.isdigit():
         alone = not parts.get("year") and not parts.get("day")
-        if month.lower() == "may" and (month != "May" or (alone and not match.start())):
-            return None  # the verb
-        if month.lower() == "mar" and alone:
+        if alone and (month in _VERBS or (month == "May" and not text[: match.start()].strip())):
             return None
         month = str(_NAMES.index(month[:3].lower()) + 1)
     if parts.get("han"):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import islice
 
 from ctxplug.recall.indexing import HAN, NAME_MARK
 from ctxplug.recall.periods import Period, periods
@@ -17,6 +18,8 @@ READ = 20_000  # characters, from the end: what was said last is what is asked
 FADE = 0.9  # of a line's weight from each line to the one before it: a query may be a dialogue
 SINGLE = 0.3  # the weight of one Chinese character among longer terms
 LEAST = 0.05
+TERMS = 400  # at most; of a long query the last lines
+NAMES = 200  # terms looked up as names
 
 # A pair of Chinese characters with one of these says little, as the stop words of English.
 _EMPTY = frozenset(
@@ -71,7 +74,8 @@ class Query:
     @property
     def names(self) -> dict[str, str]:
         """The terms that may be a speaker's name, by the marked term they would be."""
-        return {f"{NAME_MARK}{term}": term for term in self.terms if not HAN.match(term)}
+        few = islice((term for term in self.terms if len(term) > 1), NAMES)
+        return {f"{NAME_MARK}{term}": term for term in few}
 
 
 def read(query: str, now: datetime) -> Query:
@@ -99,7 +103,7 @@ def _weights(query: str) -> dict[str, float]:
     spare: dict[str, float] = {}  # used if there is nothing better
     weight = 1.0
     for line in reversed(lines):
-        for term in terms(line):
+        for term in reversed(terms(line)):
             empty = len(term) < 3 and HAN.match(term) and not _EMPTY.isdisjoint(term)
             into = spare if empty else found
             into.setdefault(term, weight)
@@ -108,6 +112,9 @@ def _weights(query: str) -> dict[str, float]:
                 spare.setdefault(character, weight)
                 found.setdefault(character, SINGLE * weight)
         weight = max(LEAST, weight * FADE)
+        if len(found) > TERMS:
+            found = dict(islice(found.items(), TERMS))
+            break
     if not any(len(term) > 1 or not HAN.match(term) for term in found):
         return {**found, **spare}
     return found
