@@ -70,7 +70,7 @@ def main() -> None:
     """Measure, and print a table or JSON; exit with 1 where the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--turns", type=int, default=10_000)
-    parser.add_argument("--budget", type=int, default=8_000, help="tokens of one model call")
+    parser.add_argument("--budget", type=int, default=32_000, help="tokens of one model call")
     parser.add_argument("--policy", default="balanced")
     parser.add_argument("--dir", default=None, help="a folder on the disk to measure")
     parser.add_argument("--json", action="store_true")

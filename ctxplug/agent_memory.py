@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from ctxplug import codec
 from ctxplug.context.assembly import Request, Windows
 from ctxplug.context.components import components
 from ctxplug.context.policy import ContextPolicy, to_policy
@@ -61,6 +62,7 @@ if TYPE_CHECKING:  # loaded at first use: they would be a third of the time to i
     from ctxplug.tokens.ledger import Recorded, UsageLedger
 
 MOST_RECALLED = 500  # records looked at for one block
+EXPANDED = 8_000  # characters that one call of expand gives
 MAX_TOUCHED = 100  # recalls whose access counts wait for the next write
 
 
@@ -252,6 +254,20 @@ class AgentMemory:
         self._tell("context.assembled", tokens=window.tokens, budget=request.budget)
         return window
 
+    def expand(self, ref: str, start: int = 0) -> str:
+        """Show what a shortened part of the conversation said in full.
+
+        Give this to the agent as a tool. `ref` is the reference in the part, such as "@12"
+        or "@3-40"; `start` is the character to go on from. Returns up to 8,000 characters
+        of the originals, each with its role, and where to go on.
+        """
+        text = "\n".join(f"[{message.role}] {_in_full(message)}" for message in self.original(ref))
+        shown = text[max(0, start) : max(0, start) + EXPANDED]
+        end = max(0, start) + len(shown)
+        if end >= len(text):
+            return shown
+        return f"{shown}\n[{end} of {len(text)} characters; go on with start={end}]"
+
     def record_usage(
         self, usage: Any, *, model: str | None = None, window: ContextWindow | None = None
     ) -> Recorded:
@@ -434,6 +450,10 @@ class AgentMemory:
         """Async twin of `original`."""
         return await self.backend.arun(partial(self.original, ref))
 
+    async def aexpand(self, ref: str, start: int = 0) -> str:
+        """Async twin of `expand`."""
+        return await self.backend.arun(partial(self.expand, ref, start))
+
     async def aremember(self, content: str, **options: Any) -> MemoryRecord:
         """Async twin of `remember`."""
         return await self.backend.arun(partial(self.remember, content, **options))
@@ -513,6 +533,14 @@ class AgentMemory:
     def _refuse_closed(self) -> None:
         if self._closed:
             raise ClosedError(f"{self!r} was closed; open it again with AgentMemory.open.")
+
+
+def _in_full(message: Message) -> str:
+    lines = [message.text] if message.text else []
+    for call in message.tool_calls:
+        arguments = call.raw_arguments or codec.encode(call.arguments).decode("utf-8", "replace")
+        lines.append(f"{call.name}({arguments})")
+    return "\n".join(lines)
 
 
 def _message(value: Any) -> Message:

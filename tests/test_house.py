@@ -30,7 +30,7 @@ MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 40
 # Name the file or "file:function", its own limit, and why it is better whole than split.
 LONGER: dict[str, int] = {
-    "agent_memory.py": 540,  # the front door: every verb of the contract with its a-twin
+    "agent_memory.py": 580,  # the front door: every verb of the contract with its a-twin
     "agent_memory.py:AgentMemory.open": 60,  # its signature and docstring are the contract
     "cli/compare.py:compare_": 48,  # options with their help
     "codec.py:plain": 42,  # one branch for each type of JSON

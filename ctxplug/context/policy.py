@@ -28,8 +28,8 @@ class ContextPolicy:
     """
 
     name: str = "custom"
-    high: float = 0.9
-    low: float = 0.5
+    high: float = 0.95
+    low: float = 0.4
     cold: float = 0.7
     strategies: tuple[str | CompressionStrategy, ...] = (
         "shape-tool-results",
