@@ -143,6 +143,6 @@ class View:
         self._repairs = grouping.repairs
         self._seen = {call.id for message in self._sent for call in message.tool_calls}
         self._pending = {}
-        # A call that waits for its result was answered as interrupted for now: the next
+        # A call that waits for its result was answered as interrupted until then: the next
         # message must be looked at together with it.
         self._in_order = not grouping.open_calls
