@@ -4,9 +4,8 @@ The turns of a LoCoMo conversation are one session. A question is added to it as
 next message, and `memory.context(query=question)` makes a window of 5, 10, 20 and 30 % of the
 conversation's tokens, the question and all framing included. Reported is the share of the
 evidence turns (categories 1 to 4, the mean over questions) that are in the window: as a
-message, word for word, or as a line of the recalled block. Lines beyond the first five of a
-block are without the words that carry no content; what a digest keeps of a turn does not
-count.
+message, word for word, or as a line of the recalled block. Most lines of a block that is filled are
+without the words that carry no content; what a digest keeps of a turn does not count.
 
 `question` is a policy that gives recall the window; `balanced` is the default, which keeps
 most of it for the talk. `newest turns` is what trimming would keep.
@@ -41,7 +40,7 @@ SHARES = (0.05, 0.1, 0.2, 0.3)
 GOALS = (0.88, 0.93, 0.97, 0.98)
 POLICIES = {
     "question": replace(
-        PRESETS["balanced"], name="question", keep_last=0, recall_share=0.95, recall_limit=None
+        PRESETS["balanced"], name="question", keep_last=0, recall_share=0.99, recall_limit=None
     ),
     "balanced": PRESETS["balanced"],
 }
@@ -140,8 +139,9 @@ def tokens(messages: Sequence[Message], counter: TokenCounter) -> int:
 def _open(
     place: Path, conversation: Conversation, policy: ContextPolicy, budget: int
 ) -> AgentMemory:
+    target = "memory:" if str(place) == "memory:" else f"sqlite:///{place}?synchronous=normal"
     return AgentMemory.open(
-        str(place), namespace="u", session=conversation.name, budget=budget, policy=policy
+        target, namespace="u", session=conversation.name, budget=budget, policy=policy
     )
 
 

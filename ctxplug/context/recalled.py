@@ -17,7 +17,7 @@ from ctxplug.recall.recalled import Recalled
 from ctxplug.records import MemoryRecord
 from ctxplug.tokens import TokenCounter
 
-WHOLE = 0.15  # of a block that is filled is shown word for word
+WHOLE = 0.05  # of a block that is filled is shown word for word
 LEAST_LINE = 8  # tokens of the shortest line that says something
 DAY_TOKENS = 8  # a line with a day, in any tokenizer
 _TAG = re.compile(r"<\s*(/?)\s*recalled_memories", re.IGNORECASE)
@@ -40,37 +40,41 @@ def recalled_block(
     """
     whole = tokens if limit is not None else int(WHOLE * tokens)
     left = tokens - counter.count_text(_HEAD + _TAIL)
-    lines: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    roles: dict[str, str] = {}
     days: set[date] = set()
     chosen: list[MemoryRecord] = []
     for one in sorted(found, key=_worth, reverse=True):
         if len(chosen) == limit or left < LEAST_LINE:
             break
         record, day = one.record, one.record.created_at.date()
-        line = _line(record, short=left < tokens - whole)
+        content = _shown(record, short=left < tokens - whole)
+        line = _line(record, content, dict(roles))
         cost = counter.count_text(line) + (0 if day in days else DAY_TOKENS)
-        if line and cost <= left:
+        if content and cost <= left:
             left -= cost
             days.add(day)
-            lines[record.id] = line
+            _line(record, content, roles)
+            shown[record.id] = content
             chosen.append(record)
-    while chosen and counter.count_text(_text(chosen, lines)) > tokens:
+    while chosen and counter.count_text(_text(chosen, shown)) > tokens:
         chosen.pop()  # lines may take more together than one by one
     taken = {record.id for record in chosen}
     ids = tuple(one.record.id for one in found if one.record.id in taken)
-    return (_text(chosen, lines) if ids else ""), ids
+    return (_text(chosen, shown) if ids else ""), ids
 
 
 def _worth(one: Recalled) -> float:
     return one.score - math.log(1 + len(one.record.content)) / 2
 
 
-def _text(records: Iterable[MemoryRecord], lines: Mapping[str, str]) -> str:
+def _text(records: Iterable[MemoryRecord], shown: Mapping[str, str]) -> str:
     in_time = sorted(records, key=lambda record: (record.created_at, *_place(record)))
     parts = [_HEAD]
+    roles: dict[str, str] = {}
     for day, of_day in groupby(in_time, key=lambda record: record.created_at.date()):
         parts.append(f"{day.isoformat()}\n")
-        parts += [lines[record.id] for record in of_day]
+        parts += [_line(record, shown[record.id], roles) for record in of_day]
     return "".join((*parts, _TAIL))
 
 
@@ -79,22 +83,28 @@ def _place(record: MemoryRecord) -> tuple[str, int, str]:
     return record.session or "", version if isinstance(version, int) else 0, record.id
 
 
-def _line(record: MemoryRecord, short: bool) -> str:
-    """Return the line that shows `record`, "" if nothing of it is left when it is short."""
+def _line(record: MemoryRecord, content: str, roles: dict[str, str]) -> str:
+    """Return the line for a record; a name that `roles` has with this role stands alone."""
+    name, who = record.metadata.get("name"), record.origin
+    if isinstance(name, str) and name.strip():
+        who = name if roles.get(name) == record.origin else f"{name} ({record.origin})"
+        roles[name] = record.origin
+    who = " ".join(_harmless(who).split())
+    what = "" if record.kind == "message" else f"{record.kind}, from "
+    return f"- {what}{who}: {content}\n"
+
+
+def _shown(record: MemoryRecord, short: bool) -> str:
+    """Return what is shown of a record; "" if nothing of it is left when it is short."""
     content = record.content
     if short:
         content = " ".join(filter(None, map(telegraphic, split(content))))
-        if not content:
-            return ""
-    # A stored text must not be able to close the block it stands in, nor begin a line of it.
-    content = _TAG.sub(r"[\1recalled_memories", content).replace("\n", "\n  ")
-    name = record.metadata.get("name")
-    who = record.origin
-    if isinstance(name, str) and name:
-        who = name if record.origin == "user" else f"{name} ({record.origin})"
-    who = " ".join(_TAG.sub("", who).split())
-    what = "" if record.kind == "message" else f"{record.kind}, from "
-    return f"- {what}{who}: {content}\n"
+    return _harmless(content).replace("\n", "\n  ")  # no text may begin a line of the block
+
+
+def _harmless(text: str) -> str:
+    """Return `text` so that it cannot close the block it stands in."""
+    return _TAG.sub(r"[\1recalled_memories", text)
 
 
 def to_block(text: str, query: str, ids: Sequence[str]) -> TextPart:

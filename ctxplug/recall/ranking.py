@@ -30,6 +30,7 @@ MAX_K = 10_000
 LISTED = 3_000  # places of terms that are read for one query
 SEEDS = 100  # places with the worthiest words, whose neighbours are candidates too
 LOOKED_AT = 200  # candidates that are scored in full
+LOOKED_THROUGH = 2_000  # records that are all scored in full where a ranking is to be complete
 ACCESSES = 100  # as many have the whole weight of `access`
 
 _CONTENT = (
@@ -79,9 +80,9 @@ def recall(
         return []
     k = min(k, MAX_K)
     now = where.now or datetime.now(UTC)
-    asked = _ask(backend, where, read(query, now), now)
+    asked = _ask(backend, where, read(query, now), k, now)
     limit = max(LOOKED_AT, 3 * k)
-    if complete and asked.total <= limit:
+    if complete and asked.total <= max(limit, LOOKED_THROUGH):
         glances = backend.glance(where)
     else:
         glances = _candidates(backend, where, asked, limit)
@@ -96,18 +97,16 @@ def recall(
     return [Recalled(records[g.id], score, why) for score, g, why in best if g.id in records]
 
 
-def _ask(backend: Backend, where: Where, query: Query, now: datetime) -> _Asked:
-    """Look up where the terms of `query` are."""
+def _ask(backend: Backend, where: Where, query: Query, k: int, now: datetime) -> _Asked:
+    """Look up where the terms of `query` are; names are words too if the others give too few."""
     marked = query.names
     found = backend.occurrences(where, [*query.terms, *marked], limit=LISTED)
     names = {marked[term] for term in found.counts if term in marked}
     names |= query.speakers & found.counts.keys()
     words = [t for t in found.places if not t.startswith(NAME_MARK) and t not in names]
-    mentions: frozenset[int] = frozenset()
-    if words:
-        mentions = frozenset(p for name in names for p in found.places.get(name, ()))
-    else:  # nothing but names
-        words = [term for term in found.places if term in names]
+    mentions = frozenset(p for name in names for p in found.places.get(name, ()))
+    if sum(len(found.places[term]) for term in words) < k:
+        words += [term for term in found.places if term in names]
     total = found.total
     values = [query.terms[t] * _rarity(found.counts[t], total) for t in words]
     return _Asked(

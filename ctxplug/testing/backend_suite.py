@@ -20,12 +20,13 @@ import pytest
 
 from ctxplug.storage import Backend
 from ctxplug.testing.backend_log_laws import LogLaws
+from ctxplug.testing.backend_occurrence_laws import OccurrenceLaws
 from ctxplug.testing.backend_record_laws import RecordLaws
 from ctxplug.testing.backend_store_laws import StoreLaws
 from ctxplug.testing.backend_vector_laws import VectorLaws
 
 
-class MemoryBackendSuite(LogLaws, RecordLaws, StoreLaws, VectorLaws):
+class MemoryBackendSuite(LogLaws, RecordLaws, StoreLaws, VectorLaws, OccurrenceLaws):
     """The law as tests; override the fixture `backend` to yield an open, empty backend."""
 
     @pytest.fixture

@@ -128,6 +128,7 @@ def _glance(
     name: str | None,
     traits: int,
 ) -> Glance:
+    said_by = None if name is None else codec.decode(unbound(name))
     return Glance(
         place,
         unbound(id),
@@ -135,6 +136,6 @@ def _glance(
         importance,
         access_count,
         None if last_accessed is None else from_micros(last_accessed),
-        None if name is None else str(codec.decode(unbound(name))),
+        None if said_by is None else str(said_by),
         traits,
     )
