@@ -13,8 +13,9 @@ Reported is how often a relevant memory is among the first 5, 10 and 20, and the
 relevant ones in the first ten; with a namespace for each user, and with one for both.
 
 `BM25` is the same run with plain BM25 over "[day month year] speaker: text". With --embedder
-SPEC (repeatable; anything a plugin registers) vectors are searched alone and as a part of
-recall.
+SPEC (repeatable; anything a plugin registers) vectors are searched alone (as one would plainly:
+the whole question against each turn), as a part of recall, as its greater part (0.7 of the
+score), and as all of it.
 
     python benchmarks/recall.py [--embedder SPEC] [--json] [--data DIR]
 
@@ -30,21 +31,20 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
-from recall_data import Conversation, read_conversations, read_dialogues
+from recall_data import Conversation, Dialogue, read_conversations, read_dialogues
 
 from ctxplug import AgentMemory
 from ctxplug.plugins import installed
 from ctxplug.recall.embedder import Embedder, query_rows
-from ctxplug.recall.ranking import recall
 from ctxplug.recall.text import index_text, terms
+from ctxplug.recall.weights import RecallWeights
 from ctxplug.records import MemoryRecord
 from ctxplug.registry import Registry
-from ctxplug.storage import Backend, Embed, Put, Where
+from ctxplug.storage import Backend, Put, Where
 from ctxplug.storage.in_memory import InMemoryBackend
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +52,8 @@ NS = ("u",)
 TOPS = (5, 10, 20, 50)
 FITTED = ("26", "41", "43")
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}
-NEAREST = 200
+SEMANTIC = RecallWeights(semantic=0.7, keyword=0.3)
+ONLY = RecallWeights(semantic=1, keyword=0)
 
 Search = Callable[[str, int], Sequence[MemoryRecord]]
 Scores = dict[str, list[float]]
@@ -73,7 +74,8 @@ def main() -> int:
     registry = Registry(installed())
     embedders = [registry.resolve("embedder", spec) for spec in options.embedder]
     english = {name: _averages(scores) for name, scores in _english(conversations, embedders)}
-    chinese = {name: _averages(scores) for name, scores in _chinese(data / "madial-zh-dev")}
+    folder = data / "madial-zh-dev"
+    chinese = {name: _averages(scores) for name, scores in _chinese(folder, embedders)}
     if options.json:
         print(json.dumps({"english": english, "chinese": chinese}, indent=1, ensure_ascii=False))
         return 0
@@ -100,11 +102,16 @@ def _english(
         _asked((c, s) for s in [_recall(conversations)] for c in conversations),
     )
     for embedder in embedders:
-        searches = [_vectors(c, embedder) for c in conversations]
+        memories = [_embedded(c, embedder) for c in conversations]
         name = embedder.name
-        yield name, _asked(zip(conversations, [alone for alone, _ in searches], strict=True))
-        both = _asked(zip(conversations, [both for _, both in searches], strict=True))
-        yield f"recall + {name}", both
+        for label, search in (
+            (name, partial(_nearest, embedder=embedder)),
+            (f"recall + {name}", _recalled),
+            (f"recall + {name}, 0.7", partial(_recalled, weights=SEMANTIC)),
+            (f"recall, {name} only", partial(_recalled, weights=ONLY)),
+        ):
+            searches = [search(memory) for memory in memories]
+            yield label, _asked(zip(conversations, searches, strict=True))
 
 
 def _asked(searches: Iterable[tuple[Conversation, Search]]) -> Scores:
@@ -140,8 +147,14 @@ def _filled(conversations: Sequence[Conversation]) -> Backend:
 
 
 def _recall(conversations: Sequence[Conversation]) -> Search:
-    memory = AgentMemory.open(_filled(conversations), namespace=NS)
-    return lambda query, k: [one.record for one in memory.recall(query, k=k)]
+    return _recalled(AgentMemory.open(_filled(conversations), namespace=NS))
+
+
+def _recalled(memory: AgentMemory, weights: RecallWeights | None = None) -> Search:
+    def search(query: str, k: int) -> list[MemoryRecord]:
+        return [one.record for one in memory.recall(query, k=k, weights=weights)]
+
+    return search
 
 
 def _bm25(conversations: Sequence[Conversation]) -> Search:
@@ -163,33 +176,24 @@ def _bm25(conversations: Sequence[Conversation]) -> Search:
     return search
 
 
-def _vectors(conversation: Conversation, embedder: Embedder) -> tuple[Search, Search]:
-    """Return a search by vector alone, and recall with vectors as a part of it."""
-    backend = _filled([conversation])
-    records = backend.find(Where(NS))
-    rows = embedder.embed([record.content for record in records])
-    backend.write(
-        *(Embed(NS, r.id, embedder.name, row) for r, row in zip(records, rows, strict=True))
-    )
+def _embedded(conversation: Conversation, embedder: Embedder) -> AgentMemory:
+    memory = AgentMemory.open(_filled([conversation]), namespace=NS, embedder=embedder)
+    memory.reindex()  # waits for what is made in the background
+    return memory
 
-    def nearest(query: str, k: int) -> Any:
-        return backend.search(Where(NS), vector=query_rows(embedder, query)[0], limit=k)
 
-    def alone(query: str, k: int) -> list[MemoryRecord]:
-        return [hit.record for hit in nearest(query, k)]
+def _nearest(memory: AgentMemory, embedder: Embedder) -> Search:
+    def search(query: str, k: int) -> list[MemoryRecord]:
+        vector = query_rows(embedder, query)[0]
+        return [hit.record for hit in memory.backend.search(Where(NS), vector=vector, limit=k)]
 
-    def both(query: str, k: int) -> list[MemoryRecord]:
-        where = Where(NS, now=datetime.now(UTC))
-        found = recall(backend, query, where, k, nearest=nearest(query, NEAREST))
-        return [one.record for one in found]
-
-    return alone, both
+    return search
 
 
 # -- Chinese -------------------------------------------------------------------------------
 
 
-def _chinese(folder: Path) -> Iterator[tuple[str, Scores]]:
+def _chinese(folder: Path, embedders: Sequence[Embedder]) -> Iterator[tuple[str, Scores]]:
     if not folder.is_dir():
         return
     memories, dialogues = read_dialogues(folder)
@@ -199,24 +203,36 @@ def _chinese(folder: Path) -> Iterator[tuple[str, Scores]]:
             space = f"u{memory['user-id'] if of_user else ''}"
             store = stores.setdefault(space, AgentMemory.open("memory:", namespace=space))
             store.remember(memory["event"], kind="event", metadata={"id": id})
-        for method in ("BM25", "recall"):
-            scores: Scores = defaultdict(list)
-            for dialogue in dialogues:
-                store = stores[f"u{dialogue.user if of_user else ''}"]
-                found = _found(store, dialogue.text, method)
-                relevant = set(dialogue.relevant)
-                for k in (5, 10, 20):
-                    scores[f"any @{k}"].append(float(not relevant.isdisjoint(found[:k])))
-                scores["share @10"].append(len(relevant.intersection(found[:10])) / len(relevant))
-            yield f"{method}, {name}", scores
+        spaces = [stores[f"u{dialogue.user if of_user else ''}"] for dialogue in dialogues]
+        yield f"BM25, {name}", _fitting(zip(dialogues, map(_bm25_of, spaces), strict=True))
+        for embedder in (None, *embedders):
+            label = "recall"
+            if embedder is not None:
+                label = f"recall + {embedder.name}"
+                for store in stores.values():
+                    store.reindex(embedder)
+            searches = zip(dialogues, map(_recalled, spaces), strict=True)
+            yield f"{label}, {name}", _fitting(searches)
 
 
-def _found(memory: AgentMemory, query: str, method: str) -> list[str]:
-    if method == "recall":
-        return [one.record.metadata["id"] for one in memory.recall(query, k=20)]
-    where = Where(memory.scope.namespace)
-    hits = memory.backend.search(where, terms=list(dict.fromkeys(terms(query))), limit=20)
-    return [hit.record.metadata["id"] for hit in hits]
+def _fitting(searches: Iterable[tuple[Dialogue, Search]]) -> Scores:
+    scores: Scores = defaultdict(list)
+    for dialogue, search in searches:
+        found = [record.metadata["id"] for record in search(dialogue.text, 20)]
+        relevant = set(dialogue.relevant)
+        for k in (5, 10, 20):
+            scores[f"any @{k}"].append(float(not relevant.isdisjoint(found[:k])))
+        scores["share @10"].append(len(relevant.intersection(found[:10])) / len(relevant))
+    return scores
+
+
+def _bm25_of(memory: AgentMemory) -> Search:
+    def search(query: str, k: int) -> list[MemoryRecord]:
+        where = Where(memory.scope.namespace)
+        hits = memory.backend.search(where, terms=list(dict.fromkeys(terms(query))), limit=k)
+        return [hit.record for hit in hits]
+
+    return search
 
 
 # -- printing ------------------------------------------------------------------------------

@@ -4,13 +4,16 @@ The turns of a LoCoMo conversation are one session. A question is added to it as
 next message, and `memory.context(query=question)` makes a window of 5, 10, 20 and 30 % of the
 conversation's tokens, the question and all framing included. Reported is the share of the
 evidence turns (categories 1 to 4, the mean over questions) that are in the window: as a
-message, word for word, or as a line of the recalled block. Most lines of a block that is filled are
-without the words that carry no content; what a digest keeps of a turn does not count.
+message, word for word, or as a line of the recalled block. The lines of a block that is filled
+are, after the first twentieth of it, without the words that carry no content (articles, copulas,
+greetings), and count all the same: each says who said it and when, and names nothing else than
+the turn does. What a digest keeps of a turn does not count.
 
 `question` is a policy that gives recall the window; `balanced` is the default, which keeps
-most of it for the talk. `newest turns` is what trimming would keep.
+most of it for the talk and shows five memories word for word. `newest turns` is what trimming
+would keep. With --embedder SPEC, recall goes by meaning too.
 
-    python benchmarks/retention_known.py [--json] [--data DIR]
+    python benchmarks/retention_known.py [--embedder SPEC] [--json] [--data DIR]
 
 The data are `locomo-dev/*.json` in the folder CTXPLUG_DATA or ../shared/data beside the
 checkout.
@@ -33,6 +36,9 @@ from recall_data import Conversation, Question, read_conversations
 
 from ctxplug import AgentMemory, Message
 from ctxplug.context.policy import PRESETS, ContextPolicy
+from ctxplug.plugins import installed
+from ctxplug.recall.embedder import Embedder
+from ctxplug.registry import Registry
 from ctxplug.tokens import TokenCounter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, help="the folder with locomo-dev")
     parser.add_argument("--policy", choices=POLICIES, action="append", help="only this one")
+    parser.add_argument("--embedder", metavar="SPEC")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth question")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -60,9 +67,11 @@ def main() -> int:
         print(f"There is no LoCoMo conversation in {data / 'locomo-dev'}.", file=sys.stderr)
         return 1
     conversations = [replace(c, questions=c.questions[:: options.every]) for c in conversations]
+    embedder = Registry(installed()).resolve("embedder", options.embedder)
     rows = {"newest turns": [newest(conversations, share) for share in SHARES]}
     for name in options.policy or POLICIES:
-        rows[name] = [retained(conversations, POLICIES[name], share) for share in SHARES]
+        label = f"{name} + {options.embedder}" if options.embedder else name
+        rows[label] = [retained(conversations, POLICIES[name], share, embedder) for share in SHARES]
     if options.json:
         print(json.dumps({"shares": SHARES, "goals": GOALS, "rows": rows}, indent=1))
         return 0
@@ -73,41 +82,41 @@ def main() -> int:
     return 0
 
 
-def retained(conversations: Sequence[Conversation], policy: ContextPolicy, share: float) -> float:
+def retained(
+    conversations: Sequence[Conversation],
+    policy: ContextPolicy,
+    share: float,
+    embedder: Embedder | None = None,
+) -> float:
     """Return the mean share of a question's evidence that is in its window."""
     found: list[float] = []
     for conversation in conversations:
         with tempfile.TemporaryDirectory() as folder:
             store = Path(folder, "memory.db")
-            with _open(store, conversation, policy, 8_000) as memory:
+            with _open(store, conversation, policy, 8_000, embedder) as memory:
                 memory.extend(conversation.messages)
+                if embedder is not None:
+                    memory.reindex()  # waits for what is made in the background
                 budget = int(share * tokens(conversation.messages, memory.counter))
             with _open(store, conversation, policy, budget) as memory:
                 memory.context()  # a session that has long been windowed, as in use
             for question in conversation.questions:
                 if question.category != 5:
-                    found.append(_asked(store, conversation, question, policy, budget))
+                    copy = store.with_name(f"asked-{len(found)}.db")
+                    shutil.copy(store, copy)
+                    with _open(copy, conversation, policy, budget, embedder) as memory:
+                        found.append(_asked(memory, conversation, question))
     return mean(found)
 
 
-def _asked(
-    store: Path,
-    conversation: Conversation,
-    question: Question,
-    policy: ContextPolicy,
-    budget: int,
-) -> float:
-    copy = store.with_name("asked.db")
-    shutil.copy(store, copy)
-    with _open(copy, conversation, policy, budget) as memory:
-        memory.add("user", question.text)
-        window = memory.context(question.text)
-        assert window.tokens <= budget
-        held = {message.id for message in window.messages}
+def _asked(memory: AgentMemory, conversation: Conversation, question: Question) -> float:
+    memory.add("user", question.text)
+    window = memory.context(question.text)
+    assert window.tokens <= memory.budget
+    held = {message.id for message in window.messages}
     session = memory.scope.session
     versions = {f"{session}@{n}": m.id for n, m in enumerate(conversation.messages, 1)}
     held |= {versions[id] for id in window.report.recalled if id in versions}
-    copy.unlink()
     return sum(id in held for id in question.evidence) / len(question.evidence)
 
 
@@ -137,11 +146,20 @@ def tokens(messages: Sequence[Message], counter: TokenCounter) -> int:
 
 
 def _open(
-    place: Path, conversation: Conversation, policy: ContextPolicy, budget: int
+    place: Path,
+    conversation: Conversation,
+    policy: ContextPolicy,
+    budget: int,
+    embedder: Embedder | None = None,
 ) -> AgentMemory:
     target = "memory:" if str(place) == "memory:" else f"sqlite:///{place}?synchronous=normal"
     return AgentMemory.open(
-        target, namespace="u", session=conversation.name, budget=budget, policy=policy
+        target,
+        namespace="u",
+        session=conversation.name,
+        budget=budget,
+        policy=policy,
+        embedder=embedder,
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ctxplug import codec
 from ctxplug.context.assembly import Request, Windows
@@ -24,15 +23,19 @@ from ctxplug.errors import (
     InvalidValueError,
     NotFoundError,
     ReadOnlyError,
+    StorageError,
 )
 from ctxplug.events import Event
 from ctxplug.guards import Guards
 from ctxplug.isolation import Observer
-from ctxplug.memories.remember import new_memory
-from ctxplug.memories.stats import MemoryStats, collect
+from ctxplug.memories.archive_verbs import ArchiveVerbs
+from ctxplug.memories.filters import best_of, distinct, where
+from ctxplug.memories.maintenance_verbs import MaintenanceVerbs
+from ctxplug.memories.verbs import MemoryVerbs
 from ctxplug.messages import Message, Part
 from ctxplug.plugins import Plugins, installed
 from ctxplug.recall.recalled import Recalled
+from ctxplug.recall.search import RecordSearch
 from ctxplug.records import MemoryRecord, to_tags
 from ctxplug.registry import Registry
 from ctxplug.scope import Scope, check_label, new_id, to_namespace, to_session
@@ -44,10 +47,7 @@ from ctxplug.storage import (
     Delete,
     EraseReceipt,
     Op,
-    Put,
     Stream,
-    Touch,
-    Where,
 )
 from ctxplug.storage.shared import acquire, release
 from ctxplug.times import to_datetime
@@ -58,15 +58,19 @@ from ctxplug.tokens.limits import UsageLimits
 from ctxplug.tokens.prices import Prices
 
 if TYPE_CHECKING:  # loaded at first use: they would be a third of the time to import ctxplug
+    from ctxplug.memories.capture import Capture
+    from ctxplug.memories.policy import MemoryPolicy
+    from ctxplug.memories.stats import MemoryStats
+    from ctxplug.recall.embedder import Embedder
+    from ctxplug.recall.embedding_queue import Progress
     from ctxplug.recall.weights import RecallWeights
     from ctxplug.tokens.ledger import Recorded, UsageLedger
 
 MOST_RECALLED = 500  # records looked at for one block
 EXPANDED = 8_000  # characters that one call of expand gives
-MAX_TOUCHED = 100  # recalls whose access counts wait for the next write
 
 
-class AgentMemory:
+class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
     """A session's log and a namespace's memories, and the window made from them.
 
     Open it with `AgentMemory.open`. Every verb has an a-twin: `await memory.aadd(...)`.
@@ -84,6 +88,10 @@ class AgentMemory:
         model: str | None = None,
         limits: UsageLimits | None = None,
         prices: Prices | None = None,
+        embedder: Embedder | None = None,
+        capture: Literal["auto"] | None = None,
+        memory_policy: MemoryPolicy | None = None,
+        maintain_every: float | None = None,
         plugins: Plugins,
         shared: bool = False,
     ) -> None:
@@ -95,7 +103,8 @@ class AgentMemory:
         self.session = Session(scope.session, scope.namespace)
         self.policy = policy
         stream = Stream(scope.namespace, scope.session)
-        parts = components(policy, counter, Registry(plugins))
+        self._registry = Registry(plugins)
+        parts = components(policy, counter, self._registry)
         self._log = SessionLog(backend, stream, counter, scope.agent, parts.shape)
         self._windows = Windows(backend, stream, counter, policy, parts, self._log.logged)
         self._prices, self._limits = prices, limits
@@ -105,8 +114,11 @@ class AgentMemory:
         self._last_tokens = 0
         self._guards = Guards(plugins)
         self._observers = [Observer(i) for i in plugins.implementations("on_event")]
-        self._touched: deque[Touch] = deque(maxlen=MAX_TOUCHED)
+        self._search = RecordSearch(backend, scope.namespace, embedder, self._tell)
+        self._live_by(memory_policy)
+        self._capture = self._to_capture(capture)
         self._closed = False
+        self._maintain_every(maintain_every)
         self._release = weakref.finalize(self, release, backend) if shared else None
 
     @classmethod
@@ -121,6 +133,10 @@ class AgentMemory:
         model: str | None = None,
         policy: str | ContextPolicy = "balanced",
         counter: str | TokenCounter | None = None,
+        embedder: str | Embedder | None = None,
+        capture: Literal["auto"] | None = None,
+        memory_policy: MemoryPolicy | None = None,
+        maintain_every: float | None = None,
         limits: UsageLimits | None = None,
         prices: Prices | None = None,
         plugins: Plugins | None = None,
@@ -130,9 +146,13 @@ class AgentMemory:
         `namespace` separates users and is required; `session` is one conversation, a new
         one when left out; `budget` is in tokens of one model call's whole input; `model`
         picks the token counter unless `counter` names one; `policy` is "aggressive",
-        "balanced", "conservative" or a ContextPolicy; `limits` hold for the namespace's
-        spending, at `prices`. Raises InvalidNamespaceError,
-        UnknownComponentError, or what the backend raises when it cannot be opened.
+        "balanced", "conservative" or a ContextPolicy; `embedder`, such as "wordllama", lets
+        recall find by meaning too; `capture="auto"` makes memories of what users say of
+        themselves, by rules; `memory_policy` says how memories live, and `maintain_every` at
+        which interval, in seconds, they are maintained in the background; `limits` hold for
+        the namespace's spending, at `prices`.
+        Raises InvalidNamespaceError, UnknownComponentError, EmbedderChangedError (see
+        `reindex`), or what the backend raises when it cannot be opened.
         """
         plugins = plugins or installed()
         registry = Registry(plugins)
@@ -161,6 +181,10 @@ class AgentMemory:
                 model=model,
                 limits=limits,
                 prices=prices,
+                embedder=registry.resolve("embedder", embedder),
+                capture=capture,
+                memory_policy=memory_policy,
+                maintain_every=maintain_every,
                 plugins=plugins,
                 shared=shared,
             )
@@ -208,9 +232,14 @@ class AgentMemory:
         """Store several messages in one atomic write and return them as stored."""
         self._refuse_closed()
         stored = [self._guards.redact_message(_message(m), self.scope) for m in messages]
-        versions = self._write(*(self._log.append(message) for message in stored))
-        for message, version in zip(stored, versions, strict=True):
+        appends = [self._log.append(message) for message in stored]
+        captured = self._capture(stored) if self._capture else None
+        versions = self._write(*appends, *(captured.ops if captured else ()))
+        for message, version in zip(stored, versions, strict=False):
             self._tell("message.added", id=message.id, role=message.role, version=version)
+        if captured and self._capture:
+            self._capture.written(captured)
+            captured.tell(self._tell)
         return stored
 
     def messages(self) -> list[Message]:
@@ -250,6 +279,10 @@ class AgentMemory:
             query=query,
         )
         window = self._windows.window(request, partial(self._block, query) if query else None)
+        if query and self._search.failure:
+            note = f"recall went by keyword alone: {self._search.failure}"
+            report = replace(window.report, notes=(*window.report.notes, note))
+            window = replace(window, report=report)
         self._last_tokens = window.tokens
         self._tell("context.assembled", tokens=window.tokens, budget=request.budget)
         return window
@@ -295,12 +328,21 @@ class AgentMemory:
         tags: Iterable[str] | str | None = None,
         metadata: Mapping[str, Any] | None = None,
         ttl: timedelta | float | None = None,
+        origin: str = "user",
+        supersedes: Iterable[str] | str = (),
+        valid_from: datetime | str | float | None = None,
     ) -> MemoryRecord:
-        """Store a memory for all sessions of the namespace; `ttl` in seconds.
+        """Store a memory for all sessions of the namespace, in the tier its policy says.
 
-        Raises GuardError if a plugin refuses it; nothing is stored then.
+        `ttl`, in seconds, wins over the tier's retention. From `valid_from` (now) on it
+        holds in place of those it `supersedes`, or contradicts with certainty; they are kept.
+        `origin` says whose word it is: "user", "assistant", "model", "tool:NAME" or
+        "document"; the record's `trust` follows from it. Raises NotFoundError for an unknown
+        id, GuardError if a plugin refuses it; nothing is stored then.
         """
         self._refuse_closed()
+        from ctxplug.memories.remember import new_memory
+
         record = new_memory(
             content,
             self.scope,
@@ -310,13 +352,11 @@ class AgentMemory:
             tags=tags,
             metadata=metadata,
             ttl=ttl,
+            origin=origin,
+            valid_from=None if valid_from is None else to_datetime(valid_from),
+            policy=self.memory_policy,
         )
-        record = self._guards.judge(self._guards.redact_record(record, self.scope), self.scope)
-        # A judge's change is redacted too: nothing may slip in behind the redactors.
-        record = self._guards.redact_record(record, self.scope)
-        from ctxplug.recall.indexing import index_form
-
-        self._write(Put(record, *index_form(record.content)))
+        record = self._placed(self._admitted(record), to_tags(supersedes))
         self._tell("memory.remembered", id=record.id, kind=record.kind, tier=record.tier)
         return record
 
@@ -332,6 +372,7 @@ class AgentMemory:
         since: datetime | str | float | None = None,
         until: datetime | str | float | None = None,
         valid_at: datetime | str | float | None = None,
+        include_superseded: bool = False,
         metadata: Mapping[str, Any] | None = None,
         weights: RecallWeights | None = None,
     ) -> list[Recalled]:
@@ -339,24 +380,25 @@ class AgentMemory:
 
         Messages come back as records of kind "message", those beside a match among them.
         `tags` must all be present, `metadata` equal; `since` <= created_at < `until`;
-        `valid_at` asks for what held then. Each result's `why` shows the parts of its
-        score, by the names of RecallWeights.
+        `valid_at` asks for what held then, `include_superseded` for all that ever held,
+        instead of what holds now. `why` shows the parts of a score, named as RecallWeights.
         """
         self._refuse_closed()
-        where = Where(
+        filter_by = where(
             self.scope.namespace,
-            kinds=None if kinds is None else to_tags(kinds),
-            tags=to_tags(tags),
+            self._renewed(),
+            kinds=kinds,
+            tags=tags,
             session=session,
             agent=agent,
-            since=None if since is None else to_datetime(since),
-            until=None if until is None else to_datetime(until),
-            valid_at=None if valid_at is None else to_datetime(valid_at),
-            metadata=metadata or {},
-            now=datetime.now(UTC),
+            since=since,
+            until=until,
+            valid_at=valid_at,
+            include_superseded=include_superseded,
+            metadata=metadata,
         )
-        found = self._ranked(query, where, k, weights=weights)
-        self._note_recall(query, [one.record.id for one in found])
+        found = best_of(partial(self._search.ranked, query, filter_by, weights=weights), k)
+        self._note_recall(query, [one.record for one in found])
         return found
 
     def forget(self, record_id: str) -> None:
@@ -376,14 +418,29 @@ class AgentMemory:
         self._refuse_closed()
         receipt = self.backend.erase(self.scope.namespace)
         self._windows.reset()
+        self._accesses.take()  # of what is gone
         self._tell("namespace.erased", entries=receipt.entries, records=receipt.records)
         return receipt
 
     # -- care ------------------------------------------------------------------------
 
+    def reindex(
+        self, embedder: str | Embedder | None = None, progress: Progress | None = None
+    ) -> int:
+        """Make the namespace's vectors anew by `embedder`, from then on used by this memory.
+
+        Left out, it is the memory's own, for what has no vector yet. Vectors of another
+        embedder are removed first. `progress` is called with how many are done, and of how
+        many. Returns how many were made; raises PluginError when the embedder fails.
+        """
+        self._refuse_closed()
+        return self._search.reindex(self._registry.resolve("embedder", embedder), progress)
+
     def stats(self) -> MemoryStats:
         """Return counts for this session and namespace."""
         self._refuse_closed()
+        from ctxplug.memories.stats import collect
+
         return collect(self.backend, self.scope, self.counter)
 
     def check(self) -> CheckReport:
@@ -395,6 +452,8 @@ class AgentMemory:
         """Let go of the store; the last memory to do so closes it. May be called twice."""
         if self._closed:
             return
+        if self._upkeep is not None:
+            self._upkeep.stop()
         with suppress(ReadOnlyError):  # access counts are not worth more than that
             self._write()
         self._closed = True
@@ -470,6 +529,10 @@ class AgentMemory:
         """Async twin of `erase`."""
         return await self.backend.arun(self.erase)
 
+    async def areindex(self, *args: Any, **options: Any) -> int:
+        """Async twin of `reindex`."""
+        return await self.backend.arun(partial(self.reindex, *args, **options))
+
     async def astats(self) -> MemoryStats:
         """Async twin of `stats`."""
         return await self.backend.arun(self.stats)
@@ -492,10 +555,28 @@ class AgentMemory:
 
     # -- inside ----------------------------------------------------------------------
 
+    def _to_capture(self, capture: str | None) -> Capture | None:
+        if capture is None:
+            return None
+        if capture != "auto":
+            raise InvalidValueError(f'capture is "auto" or None, not {capture!r}.', path="capture")
+        from ctxplug.memories.capture import Capture
+        from ctxplug.memories.remember import new_memory
+
+        make = partial(new_memory, policy=self.memory_policy)
+        return Capture(self.backend, self.scope, self._admitted, make)
+
     def _write(self, *ops: Op) -> list[int]:
         """Write `ops`, and with them the access counts that recall left waiting."""
-        touched = [self._touched.popleft() for _ in range(len(self._touched))]
-        return self.backend.write(*ops, *touched)[: len(ops)] if ops or touched else []
+        taken = self._accesses.take()
+        touches = [touch for touch, _ in taken]
+        try:
+            done = self.backend.write(*ops, *touches)[: len(ops)] if ops or touches else []
+        except BaseException:
+            self._accesses.put_back(taken)
+            raise
+        self._search.written(ops)
+        return done
 
     def _block(
         self, query: str, present: frozenset[int], tokens: int
@@ -504,25 +585,25 @@ class AgentMemory:
         here = {f"{self.scope.session}@{version}" for version in present}
         limit = self.policy.recall_limit
         most = tokens // LEAST_LINE if limit is None else 2 * limit
-        where = Where(self.scope.namespace, now=datetime.now(UTC))
+        holds_now = where(self.scope.namespace, self._renewed())
         k = min(most, MOST_RECALLED) + len(here)
-        found = self._ranked(query, where, k, complete=limit is None)
-        fresh = [one for one in found if one.record.id not in here]
+        found = self._search.ranked(query, holds_now, k, complete=limit is None)
+        fresh = [one for one in distinct(found) if one.record.id not in here]
         text, ids = recalled_block(fresh, self.counter, tokens, limit)
-        self._note_recall(query, ids)
+        self._note_recall(query, [one.record for one in fresh if one.record.id in ids])
         return text, ids
 
-    def _ranked(self, query: str, where: Where, k: int, **options: Any) -> list[Recalled]:
-        from ctxplug.recall.ranking import recall
+    def _renewed(self) -> datetime:
+        """Return the time, after writing accesses without which something would expire."""
+        now = datetime.now(UTC)
+        if self._accesses.due(now):
+            with suppress(StorageError):  # a disk that is full can still be read
+                self._write()
+        return now
 
-        given = {name: value for name, value in options.items() if value is not None}
-        return recall(self.backend, query, where, k, **given)
-
-    def _note_recall(self, query: str, ids: Sequence[str]) -> None:
-        if ids:
-            touch = Touch(self.scope.namespace, tuple(ids), datetime.now(UTC))
-            self._touched.append(touch)
-        self._tell("memory.recalled", query=query, found=list(ids))
+    def _note_recall(self, query: str, found: Sequence[MemoryRecord]) -> None:
+        self._accesses.note(found, datetime.now(UTC))
+        self._tell("memory.recalled", query=query, found=[record.id for record in found])
 
     def _tell(self, kind: str, /, **data: Any) -> None:
         if self._observers:

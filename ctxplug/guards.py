@@ -18,7 +18,7 @@ from ctxplug.messages import (
     ToolResultPart,
 )
 from ctxplug.plugins import Plugins
-from ctxplug.records import MemoryRecord
+from ctxplug.records import MemoryRecord, to_tags
 from ctxplug.scope import Scope
 
 
@@ -71,12 +71,22 @@ class Guards:
             record = answer.evolve(id=record.id)
         return record
 
+    def admit(self, record: MemoryRecord, scope: Scope) -> MemoryRecord:
+        """Return `record` as it may be stored: redacted, judged, and redacted again.
+
+        A judge's change is redacted too: nothing slips in behind the redactors. Raises
+        GuardError. Whatever becomes a memory passes here, however it came to be.
+        """
+        judged = self.judge(self.redact_record(record, scope), scope)
+        return self.redact_record(judged, scope)
+
     def redact_record(self, record: MemoryRecord, scope: Scope) -> MemoryRecord:
-        """Return `record` with its content and metadata texts redacted."""
+        """Return `record` with its content, tags and metadata texts redacted."""
         if not self._redactors:
             return record
         return record.evolve(
             content=self.redact(record.content, scope),
+            tags=to_tags(tag for tag in (self.redact(t, scope) for t in record.tags) if tag),
             metadata=_redact_leaves(record.metadata, lambda text: self.redact(text, scope)),
         )
 

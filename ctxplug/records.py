@@ -14,6 +14,15 @@ from ctxplug.times import to_datetime
 
 Tier: TypeAlias = Literal["short", "medium", "long"]
 TIERS: tuple[str, ...] = ("short", "medium", "long")
+Trust: TypeAlias = Literal["user", "model", "tool", "document"]
+TRUST: tuple[str, ...] = ("user", "model", "tool", "document")  # the most trusted first
+_TRUST_OF: Mapping[str, Trust] = {
+    "user": "user",
+    "system": "user",
+    "assistant": "model",
+    "model": "model",
+    "tool": "tool",
+}
 _TIMES = ("created_at", "last_accessed", "expires_at", "valid_from", "valid_to")
 
 
@@ -23,7 +32,9 @@ class MemoryRecord:
 
     `importance` is 0.0 to 1.0; times are aware UTC datetimes; `sources` are ids of
     messages or records this one was made from; `origin` says who it came from ("user",
-    "assistant", "tool:NAME", "document", ...), `session` and `agent` where it was made.
+    "assistant", "model", "tool:NAME", "document", ...), `made_by` how it came to be
+    ("said": a message of the log, "remember", "capture:RULE", "consolidate", "import",
+    ...), `session` and `agent` where it was made.
     """
 
     namespace: Namespace
@@ -44,9 +55,19 @@ class MemoryRecord:
     origin: str = "user"
     session: str | None = None
     agent: str | None = None
+    made_by: str = "remember"
 
     def __post_init__(self) -> None:
         _check(self)
+
+    @property
+    def trust(self) -> Trust:
+        """How far to rely on it, by its origin: "user", then "model", "tool", "document".
+
+        What the developer's system prompt says counts as the user's; an origin that is not
+        known is a "document": anyone may have written it.
+        """
+        return _TRUST_OF.get(self.origin.partition(":")[0], "document")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON data; `from_dict` is the exact inverse."""
@@ -95,7 +116,7 @@ def _check(record: MemoryRecord) -> None:
         if not holds:
             raise InvalidValueError(f"{name} {rule}, not {getattr(record, name)!r:.80}.", path=name)
 
-    for name in ("id", "kind"):
+    for name in ("id", "kind", "origin", "made_by"):
         value = getattr(record, name)
         require(isinstance(value, str) and bool(value), name, "is a non-empty text")
     require(isinstance(record.content, str), "content", "is text")

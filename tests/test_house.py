@@ -30,15 +30,17 @@ MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 40
 # Name the file or "file:function", its own limit, and why it is better whole than split.
 LONGER: dict[str, int] = {
-    "agent_memory.py": 580,  # the front door: every verb of the contract with its a-twin
-    "agent_memory.py:AgentMemory.open": 60,  # its signature and docstring are the contract
+    "agent_memory.py": 660,  # the front door: every verb of the contract with its a-twin
+    "agent_memory.py:AgentMemory.open": 72,  # its signature and docstring are the contract
+    "agent_memory.py:AgentMemory.__init__": 50,  # what `open` takes, and the parts made of it
     "cli/compare.py:compare_": 48,  # options with their help
+    "cli/memories.py:list_": 46,  # options with their help
     "codec.py:plain": 42,  # one branch for each type of JSON
     "messages.py": 330,  # Message and its parts read as one page
     "plugins.py": 340,  # finding, blocking and listing share one table
-    "storage/backend.py": 480,  # the law: mostly docstrings, wanted on one page
-    "storage/in_memory.py": 490,  # the law implemented plainly, to be read in one sitting
-    "storage/sqlite/backend.py": 400,  # one short method for each verb of the law
+    "storage/backend.py": 590,  # the law: mostly docstrings, wanted on one page
+    "storage/in_memory.py": 510,  # the law implemented plainly, to be read in one sitting
+    "storage/sqlite/backend.py": 445,  # one short method for each verb of the law
 }
 HOOKS = sorted(n for n, f in vars(hookspecs).items() if hasattr(f, "ctxplug_spec"))
 CODE_MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "cloudpickle", "jsonpickle"}
@@ -66,8 +68,10 @@ def test_importing_ctxplug_loads_nothing_of_others_but_pluggy() -> None:
     assert {"ctxplug", "pluggy"} == loaded
 
 
-def test_importing_ctxplug_is_quick() -> None:
-    """CPU seconds of this import alone, the best of five."""
+def test_importing_ctxplug_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU seconds of this import alone, the best of five, with compiled modules as a user's are."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
     code = "import time; t = time.process_time()\nimport ctxplug\nprint(time.process_time() - t)"
     best = min(float(_python(code)) for _ in range(5))
     assert best < 0.15

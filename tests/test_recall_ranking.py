@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctxplug import AgentMemory, Message
+from ctxplug.context.policy import ContextPolicy
 from ctxplug.errors import InvalidValueError
 from ctxplug.recall.indexing import index_form
 from ctxplug.recall.nearness import Nearness
@@ -22,7 +23,7 @@ from ctxplug.recall.ranking import recall
 from ctxplug.recall.traits import Traits, traits
 from ctxplug.recall.weights import RecallWeights
 from ctxplug.records import MemoryRecord
-from ctxplug.storage import Backend, Hit, Put, Where
+from ctxplug.storage import Backend, Put, Where
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.storage.sqlite import SqliteBackend
 
@@ -249,7 +250,9 @@ def test_any_text_at_any_time_is_read(text: str, now: datetime) -> None:
         ("上周五见的。", Traits.TIME),
         ("Is it 42?", Traits.NUMBER | Traits.ASKS | Traits.ENDS_ASKING),
         ("是三个吗", Traits.NUMBER | Traits.ASKS | Traits.ENDS_ASKING),
-        ("the train to Porto", Traits.NAME),
+        ("the train to Porto", Traits.NAME | Traits.PLACE),
+        ("we left in May", Traits.TIME | Traits.NAME | Traits.FIRST_PERSON),
+        ("他住在杭州市", Traits.PLACE),
         ("Hey Ann", Traits.GREETING),
         ("谢谢！", Traits.GREETING),
         ("读了《活着》", Traits.TITLE),
@@ -270,7 +273,10 @@ def test_traits_say_what_a_text_is_like(text: str, expected: Traits) -> None:
         ("How many cats?", {Traits.NUMBER}),
         ("有多少只猫？", {Traits.NUMBER}),
         ("Who came?", {Traits.NAME}),
-        ("Where is it?", {Traits.NAME}),
+        ("Where is it?", {Traits.NAME, Traits.PLACE}),
+        ("她住在哪个城市？", {Traits.NAME, Traits.PLACE}),
+        ("Which books did she read?", {Traits.TITLE}),
+        ("他看过什么电影？", {Traits.TITLE}),
         ("Why?", set()),
     ],
 )
@@ -301,13 +307,18 @@ def test_why_sums_to_the_score_and_scores_descend(texts: list[str], query: str) 
         say(backend, "s", *[("Mara" if i % 2 else None, text) for i, text in enumerate(texts)])
         put(backend, "m", texts[0], importance=0.9)
         found = recall(backend, query, EVERYTHING)
-        nearest = [Hit(one.record, 0.9 - i / 10) for i, one in enumerate(found[:3])]
-        both = recall(backend, query, EVERYTHING, nearest=nearest)
-    for ranked in (found, both):
+        options = [RecallWeights(words=0.0), RecallWeights(recency=5.0, importance=3.0)]
+        others = [recall(backend, query, EVERYTHING, weights=weights) for weights in options]
+    for ranked in (found, *others):
         for one in ranked:
             assert math.isclose(one.score, sum(one.why.values()), abs_tol=1e-9)
             assert all(one.why.values())
         assert [one.score for one in ranked] == sorted((o.score for o in ranked), reverse=True)
+
+
+def test_weights_that_leave_nothing_are_refused() -> None:
+    with pytest.raises(InvalidValueError, match="'keyword' and 'semantic'"):
+        RecallWeights(keyword=0, semantic=0)
 
 
 def test_importance_recency_and_access_are_small_bounded_boosts(backend: Backend) -> None:
@@ -348,23 +359,6 @@ def test_both_backends_rank_alike(tmp_path: Path) -> None:
             found.append([[(o.record.id, o.score, dict(o.why)) for o in r] for r in results])
     assert found[0] == found[1]
     assert all(found[0])
-
-
-def test_the_weights_of_meaning_and_words_can_be_told_apart(backend: Backend) -> None:
-    put(backend, "word", "a zeppelin")
-    put(backend, "both", "an airship like a zeppelin or so")
-    put(backend, "meaning", "a balloon with an engine")
-    records = {r.id: r for r in backend.find(EVERYTHING)}
-    nearest = [Hit(records["meaning"], 0.9), Hit(records["both"], 0.5), Hit(records["word"], 0.1)]
-    words = RecallWeights(keyword=1, semantic=0)
-    meaning = RecallWeights(keyword=0, semantic=1)
-    mixed = RecallWeights(keyword=0.3, semantic=0.7)
-    options: dict[str, Any] = {"nearest": nearest}
-    assert ids(backend, "zeppelin", weights=words, **options)[-1] == "meaning"
-    assert ids(backend, "zeppelin", weights=meaning, **options) == ["meaning", "both", "word"]
-    found = recall(backend, "zeppelin", EVERYTHING, weights=mixed, **options)
-    assert sum(one.why.get("semantic", 0.0) for one in found) == pytest.approx(0, abs=1e-9)
-    assert ids(backend, "nothing known", weights=mixed, **options)[0] == "meaning"
 
 
 @pytest.mark.parametrize("value", [-0.1, math.nan, True, "1", None])
@@ -474,6 +468,34 @@ def test_complete_adds_what_has_nothing_to_do_with_the_query(backend: Backend) -
     put(backend, "rest", "boat")
     assert ids(backend, "zeppelin", complete=True) == ["hit", "rest"]
     assert ids(backend, "zeppelin") == ["hit"]
+
+
+# -- a window that is all recall -----------------------------------------------------------
+
+QUESTION = ContextPolicy(keep_last=0, recall_share=0.99, recall_limit=None)
+
+
+@pytest.mark.parametrize("budget", [150, 300, 900, 2_000])
+@pytest.mark.parametrize(
+    ("line", "query"),
+    [
+        ("Day {}: we saw the harbour and the museum.", "Where did the zeppelin land?"),
+        ("第{}天：我们参观了港口和博物馆。", "飞艇停在哪里？"),
+    ],
+)
+def test_a_block_that_takes_the_window_stands_in_it(line: str, query: str, budget: int) -> None:
+    options: dict[str, Any] = {"namespace": "home/ann", "session": "s", "policy": QUESTION}
+    memory = AgentMemory.open("memory:", budget=budget, **options)
+    for day in range(300):
+        memory.add("user", line.format(day))
+    memory.add("user", "The zeppelin landed on a meadow. 飞艇停在草地上。")
+    memory.context()  # what is in the window now goes when the block is filled
+    memory.add("user", query)
+    window = memory.context(query=query)
+    assert window.tokens <= budget
+    assert "s@301" in window.report.recalled
+    assert "meadow" in window.messages[-1].text
+    assert "草地" in window.messages[-1].text
 
 
 # -- nearness ------------------------------------------------------------------------------

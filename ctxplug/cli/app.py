@@ -10,7 +10,21 @@ import typer
 from typer.core import TyperGroup
 
 import ctxplug
-from ctxplug.cli import care, compare, demo, exchange, look, plugins, replay, screen, usage
+from ctxplug.cli import (
+    archive,
+    care,
+    compare,
+    demo,
+    erase,
+    exchange,
+    look,
+    maintain,
+    memories,
+    plugins,
+    replay,
+    screen,
+    usage,
+)
 from ctxplug.errors import CtxplugError
 
 
@@ -40,7 +54,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (demo, replay, compare, look, care, exchange, plugins, usage):
+for group in (
+    demo,
+    replay,
+    compare,
+    look,
+    memories,
+    care,
+    maintain,
+    archive,
+    erase,
+    exchange,
+    plugins,
+    usage,
+):
     group.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Care for a store: check, backup."""
+"""Care for a store: check, backup, reindex."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ctxplug.agent_memory import AgentMemory
 from ctxplug.cli import options, screen, stores
 
 
@@ -13,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
     app.command("check")(check)
     app.command("backup")(backup)
+    app.command("reindex")(reindex)
 
 
 def check(target: options.Target, json: options.Json = False) -> None:
@@ -50,3 +52,27 @@ def backup(
         backend.backup(destination)
     names = screen.safe(source), screen.safe(destination)
     screen.out().print("Copied {} to {}, and checked the copy.".format(*names))
+
+
+def reindex(
+    target: options.Target,
+    embedder: Annotated[
+        str, typer.Option("--embedder", "-e", help="A registered one, such as wordllama.")
+    ],
+    namespace: options.Namespace = None,
+) -> None:
+    """Make the vectors of a namespace anew, by another embedder or for what has none yet.
+
+    Example: ctxplug reindex agent.db --embedder wordllama
+    """
+    with stores.opened(target) as backend:
+        chosen = stores.choose_namespace(backend, namespace)
+        # Not closed, as it does not own the store.
+        memory = AgentMemory.open(backend, namespace=chosen)
+        with screen.progress() as bar:
+            task = bar.add_task("vectors", total=None)
+            made = memory.reindex(
+                embedder, lambda done, total: bar.update(task, completed=done, total=total)
+            )
+    name = screen.safe(embedder)
+    screen.out().print(f"Made {made:,} vectors by {name} for {screen.safe('/'.join(chosen))}.")

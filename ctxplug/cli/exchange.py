@@ -45,9 +45,9 @@ def export(
             chosen = [stores.choose_namespace(backend, namespace)]
         lines = export_lines(backend, chosen)
         if file == "-":
-            _write(lines, sys.stdout.buffer)
+            write_lines(lines, sys.stdout.buffer)
             return
-        count = _write_new(lines, file)
+        count = write_new(lines, file)
     screen.out().print(f"Wrote {count:,} lines to {screen.safe(file)}.")
 
 
@@ -111,7 +111,7 @@ def _import_transcript(file: str, backend: Backend, namespace: str) -> ImportRec
     return ImportReceipt(sessions, entries, records=0, present=0)
 
 
-def _write_new(lines: Iterable[bytes], path: str) -> int:
+def write_new(lines: Iterable[bytes], path: str) -> int:
     """Write beside `path` and give the file its name whole; refuse one that exists."""
     if os.path.exists(path):
         raise CannotOpenError(
@@ -121,7 +121,7 @@ def _write_new(lines: Iterable[bytes], path: str) -> int:
     draft = f"{path}.{secrets.token_hex(8)}.new"
     try:
         with open(draft, "xb") as file:
-            count = _write(lines, file)
+            count = write_lines(lines, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
@@ -135,7 +135,8 @@ def _write_new(lines: Iterable[bytes], path: str) -> int:
     return count
 
 
-def _write(lines: Iterable[bytes], file: BinaryIO) -> int:
+def write_lines(lines: Iterable[bytes], file: BinaryIO) -> int:
+    """Write `lines` and return how many there were."""
     count = 0
     for line in lines:
         file.write(line)

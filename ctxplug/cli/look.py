@@ -11,10 +11,11 @@ from rich.markup import escape
 
 from ctxplug.agent_memory import AgentMemory
 from ctxplug.cli import options, screen, stores
+from ctxplug.cli.found import print_found
+from ctxplug.cli.memory_page import as_json
 from ctxplug.cli.talk import printed
 from ctxplug.context.window import ContextWindow
 from ctxplug.messages import Message
-from ctxplug.recall.recalled import Recalled
 from ctxplug.scope import Namespace, namespace_key
 from ctxplug.storage import Backend, Stream, conversations
 
@@ -130,41 +131,37 @@ def recall(
     tag: options.Tags = None,
     since: options.Since = None,
     until: options.Until = None,
+    as_of: options.AsOf = None,
+    session: options.OneSession = None,
+    why: Annotated[bool, typer.Option("--why", help="Show the parts of each score.")] = False,
     full: options.Full = False,
     json: options.Json = False,
 ) -> None:
     """Find memories and messages, best first.
 
-    Example: ctxplug recall agent.db "which seat does she like" --k 3
+    Example: ctxplug recall agent.db "which seat does she like" --k 3 --why
     """
     with stores.opened(target) as backend:
         chosen = stores.choose_namespace(backend, namespace)
         # Not closed, as it does not own the store: closing would count what was recalled.
-        memory = AgentMemory.open(backend, namespace=chosen)
-        found = memory.recall(
-            query, k=k, kinds=kind or None, tags=tag or None, since=since, until=until
+        found = AgentMemory.open(backend, namespace=chosen).recall(
+            query,
+            k=k,
+            kinds=kind or None,
+            tags=tag or None,
+            since=since,
+            until=until,
+            valid_at=as_of,
+            session=session,
         )
     if json:
-        screen.print_json(
-            [{"score": r.score, "why": dict(r.why), "record": r.record.to_dict()} for r in found]
-        )
-        return
-    if not found:
+        records = [as_json(one.record) for one in found]
+        parts = [{"score": one.score, "why": dict(one.why)} for one in found]
+        screen.print_json([p | {"record": r} for p, r in zip(parts, records, strict=True)])
+    elif found:
+        print_found(found, full=full, why=why)
+    else:
         screen.out().print(f"Nothing in {screen.safe(namespace_key(chosen))} matches.")
-        return
-    rows = [_recalled_row(one, full) for one in found]
-    screen.out().print(screen.table("", ["#score", "when", "kind, id", "text"], rows))
-
-
-def _recalled_row(one: Recalled, full: bool) -> tuple[str, ...]:
-    record = one.record
-    text = screen.visible(record.content) if full else screen.short(record.content, 240)
-    return (
-        f"{one.score:.2f}",
-        screen.when(record.created_at),
-        f"{screen.safe(record.kind)}\n[dim]{screen.safe(record.id)}[/]",
-        escape(text),
-    )
 
 
 def stats(
@@ -182,30 +179,53 @@ def stats(
     if json:
         screen.print_json(counts)
         return
-    columns = ["namespace", "#sessions", "#log entries", "#long", "#medium", "#short", "last"]
+    columns = ["namespace", "#sessions", "#log entries", "last"]
     rows = [
         (
             screen.safe(c["namespace"]),
             c["sessions"],
             c["entries"],
-            *(c["memories"][tier] for tier in ("long", "medium", "short")),
             (c["last"] or "")[:16].replace("T", " "),
         )
         for c in counts
     ]
     size = f", {os.path.getsize(target):,} bytes" if os.path.isfile(target) else ""
-    note = f"[dim]long, medium, short: memories by tier. {screen.safe(target)}{size}.[/]"
-    screen.out().print(screen.table("", columns, rows, caption=note))
+    screen.out().print(screen.table("", columns, rows))
+    _print_tiers(counts)
+    screen.out().print(f"[dim]{screen.safe(target)}{size}.[/]")
+
+
+def _print_tiers(counts: list[dict[str, Any]]) -> None:
+    """Print a line for each tier that holds memories."""
+    rows = [
+        (
+            screen.safe(one["namespace"]),
+            name,
+            tier["count"],
+            tier["tokens"],
+            f"{tier['average_importance']:.2f}",
+            *((tier[end] or "")[:16].replace("T", " ") for end in ("oldest", "newest")),
+        )
+        for one in counts
+        for name, tier in reversed(one["tiers"].items())
+        if tier["count"]
+    ]
+    if not rows:
+        screen.out().print("[dim]No memories yet.[/]")
+        return
+    columns = ["namespace", "tier", "#memories", "#tokens", "#importance", "oldest", "newest"]
+    screen.out().print(screen.table("", columns, rows))
 
 
 def _counts(backend: Backend, namespace: Namespace) -> dict[str, Any]:
     infos = conversations(backend, namespace)
-    memories = AgentMemory.open(backend, namespace=namespace).stats().memories
+    held = AgentMemory.open(backend, namespace=namespace).stats()
     return {
         "namespace": namespace_key(namespace),
         "sessions": len(infos),
         "entries": sum(info.version for info in infos),
-        "memories": dict(memories),
+        "memories": dict(held.memories),
+        "tiers": {tier: one.to_dict() for tier, one in held.tiers.items()},
         "last": max((info.updated_at.isoformat() for info in infos), default=None),
     }
 

@@ -36,3 +36,9 @@ Since: TypeAlias = Annotated[
     str | None, typer.Option("--since", help="From this time on, such as 2026-05-01.")
 ]
 Until: TypeAlias = Annotated[str | None, typer.Option("--until", help="Before this time.")]
+AsOf: TypeAlias = Annotated[
+    str | None, typer.Option("--as-of", help="What held at this time, such as 2026-05-01.")
+]
+OneSession: TypeAlias = Annotated[
+    str | None, typer.Option("--session", "-s", help="Only what was said or made in this one.")
+]

@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ctxplug import codec
-from ctxplug.compression import VERBATIM, Unit, total
-from ctxplug.context.compaction import Compacted, protected
+from ctxplug.compression import Unit, total
+from ctxplug.context.compaction import Compacted
 from ctxplug.context.components import Components
 from ctxplug.context.gate import Gain, warmth
 from ctxplug.context.policy import ContextPolicy
 from ctxplug.context.recalled import ids_of, is_block, query_of, to_block
-from ctxplug.context.room import Sizes, gain_of, make_room, squeeze
+from ctxplug.context.room import Sizes, gain_of, make_room, space_for_block, squeeze
 from ctxplug.context.state import WindowState
 from ctxplug.context.window import ContextWindow, WindowReport
 from ctxplug.errors import EmptyContextError, ReadOnlyError
@@ -183,10 +183,8 @@ class Windows:
         query = request.query or ""
         if any(query_of(block) == query for block in filter(is_block, user.message.content)):
             return
-        must = total(units[current:]) + total([u for u in units if protected(u, self._policy)])
-        tokens = min(int(self._policy.recall_share * sizes.limit), sizes.room - must)
-        there = [item for unit in units if unit.form == VERBATIM for item in unit.items]
-        present = frozenset(item.version for item in (*there, *state.view.system))
+        tokens, held = space_for_block(units, current, self._policy, sizes)
+        present = held.union(item.version for item in state.view.system)
         text, ids = recall(present, tokens) if tokens > 0 else ("", ())
         if text:
             state.attach(user.version, to_block(text, query, ids), at)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from ctxplug.compression import Unit, merged, total
+from ctxplug.compression import VERBATIM, Unit, merged, total
 from ctxplug.context.compaction import Compacted, compact, protected
 from ctxplug.context.components import Components
 from ctxplug.context.gate import Gain, reckon
@@ -17,6 +17,7 @@ from ctxplug.context.units import OPENING, turn_start
 from ctxplug.errors import BudgetError
 from ctxplug.messages import TextPart
 
+LEFT_OUT_LINE = 28  # tokens kept free for what stands in place of all that was left out
 SLACK = 0.15  # where it is tight, free this share more if possible, or every call must cut
 
 
@@ -74,6 +75,24 @@ def squeeze(
     if total(result.units) > sizes.room:
         raise _does_not_fit(result.units, sizes)
     return result
+
+
+def space_for_block(
+    units: Sequence[Unit], current: int, policy: ContextPolicy, sizes: Sizes
+) -> tuple[int, frozenset[int]]:
+    """Return how many tokens a recalled block may take, and the versions it may leave out.
+
+    These are what the window holds word for word. But a block that is filled drives out
+    what may go, so that does not count then.
+    """
+    kept = [unit for unit in units[:current] if protected(unit, policy)]
+    must = total(units[current:]) + total(kept)
+    spare = LEFT_OUT_LINE if len(kept) < current else 0
+    tokens = min(int(policy.recall_share * sizes.limit), sizes.room - must - spare)
+    if policy.recall_limit is not None or tokens + total(units) <= sizes.room:
+        kept = list(units[:current])
+    there = [unit for unit in (*kept, *units[current:]) if unit.form == VERBATIM]
+    return tokens, frozenset(item.version for unit in there for item in unit.items)
 
 
 def gain_of(

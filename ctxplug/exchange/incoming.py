@@ -90,8 +90,7 @@ def _guarded(guards: Guards, batch: _Batch) -> _Batch:
 def _guarded_item(guards: Guards, scope: Scope, item: Item) -> Item:
     content = item.content
     if isinstance(content, MemoryRecord):
-        judged = guards.judge(guards.redact_record(content, scope), scope)
-        return replace(item, content=guards.redact_record(judged, scope))
+        return replace(item, content=guards.admit(content, scope))
     rest = {key: value for key, value in content.body.items() if key != "message"}
     body = _redacted(rest, lambda text: guards.redact(text, scope))
     if "message" in content.body:

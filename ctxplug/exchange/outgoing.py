@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from ctxplug.exchange.lines import FORMAT, entry_data
 from ctxplug.recall.text import terms
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
-from ctxplug.storage import Backend, Entry, Stream, Where
+from ctxplug.storage import Archived, Backend, Entry, Stream, Where
 from ctxplug.storage.backend import entry_record
 from ctxplug.transcripts import EXPORT_MARK
 
@@ -50,6 +51,7 @@ def _entries(
         own = {e.version: entry_record(e) for e in entries if "message" in e.body}
         where = Where(stream.namespace, ids=[record.id for record in own.values()])
         found = {record.id: record for record in backend.find(where)}
+        found.update((one.record.id, one.record) for one in _archived(backend, where))
         for entry in entries:
             view = own.get(entry.version)
             stored = found.get(view.id) if view else None
@@ -60,7 +62,27 @@ def _entries(
 def _records(
     backend: Backend, namespace: Namespace, indexed: set[str]
 ) -> Iterator[tuple[MemoryRecord, bool]]:
-    """Yield the records that are no view of a log entry, and whether a search finds them."""
+    """Yield the records that are no view of a log entry, and whether a search finds them.
+
+    What is archived stands where it would stand if it were not.
+    """
+    archived = _archived(backend, Where(namespace))
+    shelved = ((one.record, bool(one.terms)) for one in archived)
+    yield from heapq.merge(
+        _live(backend, namespace, indexed),
+        (pair for pair in shelved if pair[0].id not in indexed),
+        key=lambda pair: (pair[0].created_at, pair[0].id),
+        reverse=True,
+    )
+
+
+def _archived(backend: Backend, where: Where) -> list[Archived]:
+    return backend.archived(where) if "archive" in backend.capabilities else []
+
+
+def _live(
+    backend: Backend, namespace: Namespace, indexed: set[str]
+) -> Iterator[tuple[MemoryRecord, bool]]:
     seen, offset = set(indexed), 0
     while page := backend.find(Where(namespace), limit=PAGE, offset=offset):
         offset += len(page)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ctxplug.errors import ClosedError, EmbedderChangedError, PluginError
+from ctxplug.errors import ClosedError, EmbedderChangedError, PluginError, ReadOnlyError
 from ctxplug.recall.embedder import Embedder
 from ctxplug.recall.guarded_embedder import GuardedEmbedder
 from ctxplug.records import MemoryRecord
@@ -80,7 +80,8 @@ class EmbeddingQueue:
             raise EmbedderChangedError(
                 f"The vectors of this namespace are of {state.embedder!r} ({state.dimension}"
                 f" dimensions), not of {ours[0]!r} ({ours[1]}). Open it with the embedder of"
-                " before, or re-index it.",
+                " before; or re-index it with `ctxplug reindex TARGET --embedder SPEC`, or, opened"
+                " without an embedder, with memory.reindex(embedder).",
                 stored=state.embedder,
                 given=ours[0],
             )
@@ -140,22 +141,29 @@ class EmbeddingQueue:
         """
         state = self._backend.vector_state(namespace)
         ours = (self.embedder.name, self.embedder.dimension)
-        if (state.embedder, state.dimension) != ours:
-            self._backend.write(Unembed(namespace))
         self._changed = None
         self.embedder.try_again()
-        return self.fill(namespace, progress)
+        if (state.embedder, state.dimension) == ours:
+            return self.fill(namespace, progress)
+        self._backend.write(Unembed(namespace))
+        # Who still uses the embedder of before may just have been quicker: once more, and in
+        # one write with the first of ours, after which it is refused.
+        first = self._step(namespace, Unembed(namespace)) or 0
+        return first + self.fill(namespace, progress, first)
 
-    def fill(self, namespace: Namespace, progress: Progress | None = None) -> int:
-        """Give every record that waits its vector, in this thread; return how many."""
-        done, total = 0, self._backend.vector_state(namespace).pending
+    def fill(self, namespace: Namespace, progress: Progress | None = None, before: int = 0) -> int:
+        """Give every record that waits its vector, in this thread; return how many.
+
+        `before` counts in `progress` what was done already.
+        """
+        done, total = 0, before + self._backend.vector_state(namespace).pending
         while True:
+            if progress is not None and before + done:
+                progress(before + done, max(before + done, total))
             given = self._step(namespace)
             if given is None:
                 return done
             done += given
-            if progress is not None:
-                progress(done, max(done, total))
 
     # -- the thread --------------------------------------------------------------------
 
@@ -184,7 +192,7 @@ class EmbeddingQueue:
             with self._wake:
                 self._postponed.add(namespace)
             log.warning("records wait for their vectors: %s", exc)
-        except ClosedError:  # they wait in the store
+        except (ClosedError, ReadOnlyError):  # they wait in the store
             pass
         except EmbedderChangedError as exc:
             self._changed = str(exc)
@@ -193,20 +201,24 @@ class EmbeddingQueue:
             log.exception("records wait for their vectors")
         return False
 
-    def _step(self, namespace: Namespace) -> int | None:
-        """Embed one batch; return how many records got a vector, None if none waited."""
+    def _step(self, namespace: Namespace, *first: Unembed) -> int | None:
+        """Embed one batch; return how many records got a vector, None if none waited.
+
+        `first` is done in the same write.
+        """
         records = self._backend.unembedded(namespace, self._batch)
         if not records:
             return None
         rows = self._embed([self._text_of(record) for record in records])
         name = self.embedder.name
         given = self._backend.write(
+            *first,
             *[
                 Embed(namespace, record.id, name, row, record.content)
                 for record, row in zip(records, rows, strict=True)
-            ]
+            ],
         )
-        return sum(given)
+        return sum(given[len(first) :])
 
     def _embed(self, texts: Sequence[str]) -> Rows:
         """Embed `texts`; if the embedder fails on a few alone, these get rows of zeros."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+_EARLIEST, _LATEST = 1001, 9998  # years from which 999 years back stay in the calendar
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
@@ -130,6 +131,8 @@ def _int(digits: str | None) -> int | None:
 
 def _relative(text: str, now: datetime) -> Iterator[Period]:
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if not _EARLIEST <= today.year < _LATEST:  # arithmetic with days could leave the calendar
+        return
     for match in _AGO.finditer(text):
         n, unit = match["n"] or match["zn"], match["unit"] or match["zunit"]
         count = int(n) if n.isdigit() else _COUNTS.get(n.lower()) or _HAN[n]

@@ -31,6 +31,10 @@ _ROLES = (
     "user", "human", "assistant", "ai", "bot", "agent", "model", "system", "tool",
     "用户", "助手", "系统", "我", "你",
 )  # fmt: skip
+_WHERE = re.compile(
+    r"\bwhere\b|\b(?:which|what) (?:[\w.]+ )?(?:cit(?:y|ies)|countr(?:y|ies)|places?|states?|towns?"
+    r"|areas?|locations?)\b|哪里|哪儿|何处|什么地方|哪个?(?:城市|国家|地方|省)"
+)
 _ASKED = (
     (
         re.compile(
@@ -46,13 +50,15 @@ _ASKED = (
         0.9,
     ),
     (re.compile(r"\bwho(?:se|m)?\b|\bnamed?\b|谁|哪位|叫什么|名字"), Traits.NAME, 0.9),
+    (_WHERE, Traits.NAME, 1.5),
+    (_WHERE, Traits.PLACE, 1.0),
     (
         re.compile(
-            r"\bwhere\b|\b(?:which|what) (?:cit(?:y|ies)|countr(?:y|ies)|places?|state|town)\b"
-            r"|哪里|哪儿|何处|什么地方|哪个?(?:城市|国家|地方|省)"
+            r"\b(?:books?|novels?|movies?|films?|songs?|albums?|bands?|series|shows?|games?"
+            r"|authors?|titles?)\b|书|小说|电影|电视剧|歌|专辑|乐队|游戏"
         ),
-        Traits.NAME,
-        1.5,
+        Traits.TITLE,
+        1.0,
     ),
 )
 

@@ -13,24 +13,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from statistics import pstdev
 from typing import TypeAlias
 
 from ctxplug.errors import InvalidValueError
 from ctxplug.recall.indexing import NAME_MARK, name_terms
+from ctxplug.recall.meaning import Meaning, deviation, nearest, standardised, without_names
 from ctxplug.recall.nearness import REACHED, Nearness
 from ctxplug.recall.periods import bounds
-from ctxplug.recall.query import Query, read
+from ctxplug.recall.query import READ, Query, read
 from ctxplug.recall.recalled import Recalled
 from ctxplug.recall.traits import Traits
 from ctxplug.recall.weights import RecallWeights
-from ctxplug.storage import Backend, Glance, Hit, Where
+from ctxplug.storage import Backend, Glance, Where
 
 MAX_K = 10_000
 LISTED = 3_000  # places of terms that are read for one query
 SEEDS = 100  # places with the worthiest words, whose neighbours are candidates too
+FEW = 50  # places of words, with which those of names are looked at too
 LOOKED_AT = 200  # candidates that are scored in full
 LOOKED_THROUGH = 2_000  # records that are all scored in full where a ranking is to be complete
+SPREAD = 2.1  # the standard deviation that the text's parts of candidates usually have
 ACCESSES = 100  # as many have the whole weight of `access`
 
 _CONTENT = (
@@ -47,11 +49,15 @@ DEFAULT = RecallWeights()
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A query as it is for one namespace: where its words are, and whose names it holds."""
+    """A query as it is for one namespace: where its words are, and whose names it holds.
+
+    `rest` is its text without those names.
+    """
 
     query: Query
     near: Nearness
     total: int
+    rest: str
     names: frozenset[str]
     mentions: frozenset[int]
     now: datetime
@@ -64,13 +70,13 @@ def recall(
     k: int = 10,
     *,
     weights: RecallWeights = DEFAULT,
-    nearest: Sequence[Hit] = (),
+    meaning: Meaning | None = None,
     complete: bool = False,
 ) -> list[Recalled]:
     """Return the `k` best records of `where` for `query`, best first.
 
-    `nearest` are the hits of a search by vector, best first; `where.now` is what "last
-    week" is relative to. Of equals the newer comes first. With `complete`, records that have
+    With `meaning`, what is similar by vector is found too; `where.now` is what "last week"
+    is relative to. Of equals the newer comes first. With `complete`, records that have
     nothing to do with `query` follow those that have, if there are few enough to look at
     all. Raises InvalidValueError if `query` is not text.
     """
@@ -80,32 +86,32 @@ def recall(
         return []
     k = min(k, MAX_K)
     now = where.now or datetime.now(UTC)
-    asked = _ask(backend, where, read(query, now), k, now)
+    asked = _ask(backend, where, query, k, now)
     limit = max(LOOKED_AT, 3 * k)
     if complete and asked.total <= max(limit, LOOKED_THROUGH):
         glances = backend.glance(where)
     else:
         glances = _candidates(backend, where, asked, limit)
-    known = {glance.id for glance in glances}
-    missing = [hit.record.id for hit in nearest if hit.record.id not in known]
-    if missing:
-        glances += backend.glance(replace(where, ids=missing))
-    similar = {hit.record.id: hit.score for hit in nearest}
+    similar: Mapping[str, float] = {}
+    vector = meaning.vector_of(asked.rest) if meaning and weights.semantic else None
+    if meaning and vector is not None:
+        glances, similar = nearest(backend, where, vector, meaning.embedder, glances)
     scored = _scored(glances, asked, weights, similar)
     best = heapq.nsmallest(k, scored, key=lambda s: (-s[0], -s[1].created_at.timestamp(), s[1].id))
     records = {r.id: r for r in backend.find(replace(where, ids=[g.id for _, g, _ in best]))}
     return [Recalled(records[g.id], score, why) for score, g, why in best if g.id in records]
 
 
-def _ask(backend: Backend, where: Where, query: Query, k: int, now: datetime) -> _Asked:
-    """Look up where the terms of `query` are; names are words too if the others give too few."""
+def _ask(backend: Backend, where: Where, text: str, k: int, now: datetime) -> _Asked:
+    """Look up where the terms of a query are; names are words too if the others give too few."""
+    query = read(text, now)
     marked = query.names
     found = backend.occurrences(where, [*query.terms, *marked], limit=LISTED)
     names = {marked[term] for term in found.counts if term in marked}
     names |= query.speakers & found.counts.keys()
     words = [t for t in found.places if not t.startswith(NAME_MARK) and t not in names]
     mentions = frozenset(p for name in names for p in found.places.get(name, ()))
-    if sum(len(found.places[term]) for term in words) < k:
+    if sum(len(found.places[term]) for term in words) < max(k, FEW):
         words += [term for term in found.places if term in names]
     total = found.total
     values = [query.terms[t] * _rarity(found.counts[t], total) for t in words]
@@ -113,6 +119,7 @@ def _ask(backend: Backend, where: Where, query: Query, k: int, now: datetime) ->
         query,
         Nearness(values, [found.places[t] for t in words]),
         total,
+        without_names(text[-READ:], names),
         frozenset(f"{NAME_MARK}{name}" for name in names),
         mentions,
         now,
@@ -153,10 +160,10 @@ def _scored(
     glances = [g for g in glances if not g.traits & silent]
     asking = {g.place for g in glances if g.traits & asks}
     texts = [_text_parts(glance, asked, weights, asking) for glance in glances]
-    sums = [sum(parts.values()) for parts in texts]
+    scale, meanings = _fused(glances, texts, weights, similar, known=bool(asked.near.held))
     scored = []
-    for glance, parts, semantic, scale in _fused(glances, texts, sums, weights, similar):
-        why = {name: value * scale for name, value in parts.items() if value}
+    for glance, parts, semantic in zip(glances, texts, meanings, strict=True):
+        why = {name: value * scale for name, value in parts.items() if value * scale}
         if semantic:
             why["semantic"] = semantic
         why.update(_record_parts(glance, weights, asked.now))
@@ -167,22 +174,24 @@ def _scored(
 def _fused(
     glances: Sequence[Glance],
     texts: Sequence[Parts],
-    sums: Sequence[float],
     weights: RecallWeights,
     similar: Mapping[str, float],
-) -> list[tuple[Glance, Parts, float, float]]:
-    """Return each candidate with its parts, the part of its vector, and the scale of the rest."""
+    *,
+    known: bool,
+) -> tuple[float, list[float]]:
+    """Return by what the parts of the text are scaled, and each candidate's part of meaning.
+
+    Meaning is brought to the spread that the parts of the text mostly have, and both are
+    weighted so that a score is as large as without an embedder. Where no word of the query
+    is `known`, meaning counts whole.
+    """
     if not similar:
-        return [(glance, parts, 0.0, 1.0) for glance, parts in zip(glances, texts, strict=True)]
-    least = min(similar.values())
-    cosines = [similar.get(glance.id, least) for glance in glances]
-    mean = sum(cosines) / len(cosines) if cosines else 0.0
-    spread = pstdev(cosines) or 1.0
-    scale = weights.keyword / (pstdev(sums) or 1.0)
-    return [
-        (glance, parts, weights.semantic * (cosine - mean) / spread, scale)
-        for glance, parts, cosine in zip(glances, texts, cosines, strict=True)
-    ]
+        return 1.0, [0.0] * len(glances)
+    whole = weights.keyword + weights.semantic
+    # Less than the usual spread means that words tell little here, and meaning must.
+    spread = max(SPREAD, deviation([sum(parts.values()) for parts in texts]) / 2)
+    unit = spread * (weights.semantic / whole if known else 1.0)
+    return weights.keyword / whole, [unit * one for one in standardised(glances, similar)]
 
 
 def _text_parts(glance: Glance, asked: _Asked, weights: RecallWeights, asking: set[int]) -> Parts:

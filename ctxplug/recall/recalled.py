@@ -10,8 +10,12 @@ from ctxplug.records import MemoryRecord
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A record with its `score` (higher is better) and the parts `why` it has it."""
+    """A record with its `score` (higher is better) and the parts `why` it has it.
+
+    `archived` says that it was found in the archive.
+    """
 
     record: MemoryRecord
     score: float
     why: Mapping[str, float]
+    archived: bool = False

@@ -26,6 +26,7 @@ class Traits(IntFlag):
     ENDS_ASKING = 64
     GREETING = 128
     SILENT = 256  # no text at all: a call without a word, an image
+    PLACE = 512
 
 
 _TIMES = frozenset(
@@ -49,6 +50,11 @@ _WORDS = re.compile("[a-z]+")
 _DIGIT = re.compile("[0-9]")
 _NAME = re.compile("([A-Za-z]*[a-z0-9;]) [A-Z][a-z]")  # a capital inside a sentence
 _MAY = re.compile(r"\bMay\b")
+_PLACE = re.compile(
+    r"\b(?:[Ii]n|[Aa]t|to|from|[Nn]ear|around|visit(?:ed|ing)?)\s+(?:the\s+)?"
+    r"(?!(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\b)"
+    r"[A-Z][a-z]"
+)
 _TITLE = re.compile('"[^"\n]{2,80}"|“[^”\n]{2,80}”|《[^》\n]+》|「[^」\n]{2,80}」')
 _GREETING = re.compile(
     r"\W*(?:(?:hey|hi|hello|wow|thanks|thank you|bye|that's|sounds|yeah|absolutely|definitely"
@@ -67,6 +73,12 @@ _CHINESE = (
     ),
     (Traits.NUMBER, re.compile("[二三四五六七八九十百千万两几][个次岁只本块元人位]")),
     (Traits.FIRST_PERSON, re.compile("[我俺咱]")),
+    (
+        Traits.PLACE,
+        re.compile(
+            "[\u4e00-\u9fff](?:[市省县国镇村岛州]|公园|机场|车站|大学|医院|餐厅|酒店|博物馆)"
+        ),
+    ),
 )
 _ENDINGS = ("?", "？", "吗", "呢")
 
@@ -82,6 +94,7 @@ def traits(text: str) -> Traits:
         (Traits.NUMBER, _DIGIT.search(text) or not _NUMBERS.isdisjoint(words)),
         (Traits.NAME, any(w.lower() not in _CALLED for w in _NAME.findall(text))),
         (Traits.TITLE, _TITLE.search(text)),
+        (Traits.PLACE, _PLACE.search(text)),
         (Traits.FIRST_PERSON, not _FIRST.isdisjoint(words)),
         (Traits.ASKS, "?" in text or "？" in text),
         (Traits.GREETING, _GREETING.match(text)),

@@ -15,11 +15,11 @@ class RecallWeights:
     it), `topic` (in the talk around it), `answers` (in a question just before it),
     `speaker` (it is by or about a person the query names), `date` (it is of a date the
     query names), `content` (it states something: see `traits`), `fits` (a time for "when",
-    a number for "how many"). Of the record, bounded by its weight: `importance`,
-    `recency` (halved every `half_life` days), `access`.
+    a number for "how many", a place for "where"). Of the record, bounded by its weight:
+    `importance`, `recency` (halved every `half_life` days), `access`.
 
-    With an embedder the text's parts together are standardised over the candidates and
-    count `keyword`, the standardised similarity counts `semantic`.
+    With an embedder, the text's parts together count `keyword` and the similarity of the
+    vectors, brought to the spread that these have, counts `semantic`.
 
     Fitted on the turns of two-person conversations that hold the evidence for questions,
     then rounded. Questions that confuse the two persons do better with less `speaker`.
@@ -35,8 +35,8 @@ class RecallWeights:
     importance: float = 1.0
     recency: float = 0.3
     access: float = 0.3
-    keyword: float = 0.6
-    semantic: float = 0.4
+    keyword: float = 0.8
+    semantic: float = 0.2
     half_life: float = 30.0
 
     def __post_init__(self) -> None:
@@ -47,5 +47,9 @@ class RecallWeights:
                     f"The weight {field.name!r} is a number from 0 upwards, not {value!r}.",
                     path=field.name,
                 )
+        if not self.keyword + self.semantic:
+            raise InvalidValueError(
+                "One of the weights 'keyword' and 'semantic' is above 0.", path="keyword"
+            )
         if not self.half_life:
             raise InvalidValueError("half_life is a number of days above 0.", path="half_life")

@@ -7,7 +7,8 @@ keyword and, where the backend declares it, by vector).
 1. `write(*ops)` applies all of its operations or none, and returns when they are durable
    as the backend promises. It returns one int per operation: the version of an Append, the
    number of records touched by the others. An Append with `expected` fails with
-   ConflictError unless the stream's newest version is `expected`.
+   ConflictError unless the stream's newest version is `expected`, and a write with an
+   Expect unless its record is stored so before anything of the write is applied.
 2. An Append with `terms` is also a record, `entry_record(entry)`, without being stored
    twice: `get`, `find` and `search` see it. Deleting that record leaves the log as it is.
 3. A namespace is part of every key. Nothing written under one is ever seen from another:
@@ -21,8 +22,8 @@ keyword and, where the backend declares it, by vector).
 7. Everything may be called from any thread. The sync methods are the law; `arun` runs a
    whole unit of work on the backend's own worker threads, and nothing awaits inside a
    transaction, so a cancelled caller never leaves half a write.
-8. `capabilities` names what works beyond this: "keyword", "vector", "backup", "durable"
-   (survives the process). What is not named raises UnsupportedError.
+8. `capabilities` names what works beyond this: "keyword", "vector", "archive", "backup",
+   "durable" (survives the process). What is not named raises UnsupportedError.
 9. `close` may be called twice; every other call after it raises ClosedError. Errors are in
    the family of StorageError, with the cause chained.
 10. With "vector": an Embed gives a record the vector of its content, and a Put takes it
@@ -33,6 +34,11 @@ keyword and, where the backend declares it, by vector).
    needs of records without reading them. A record's **place** is an int for as long as it
    is searchable: places of one stream's messages differ as their versions do, and any
    other two places of a namespace are at least 16 apart.
+12. With "archive": an ArchiveLog moves the beginning of a stream, and the records that its
+   entries are, into compressed segments; an ArchiveRecords moves other records; an Unarchive
+   brings them back as they were, but for vectors. To `read`, `head` and `sessions` nothing
+   changes. An archived record is found by `archived` alone: a Delete removes it, an Append
+   or Put under its id takes its place, nothing else sees it.
 """
 
 from __future__ import annotations
@@ -49,6 +55,7 @@ from ctxplug.errors import UnsupportedError
 from ctxplug.messages import Message
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import RESERVED, Namespace
+from ctxplug.storage.erasure import EraseReceipt
 from ctxplug.storage.workers import Workers
 
 if TYPE_CHECKING:
@@ -118,12 +125,28 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Expect:
+    """Let the whole write fail with ConflictError unless `record` is what is stored under `id`.
+
+    All of it counts, accesses included; None: nothing is stored there.
+    """
+
+    namespace: Namespace
+    id: str
+    record: MemoryRecord | None
+
+
+@dataclass(frozen=True, slots=True)
 class Touch:
-    """Count one access to each record of `ids` at time `at`."""
+    """Count one access to each record of `ids` at time `at`.
+
+    With `until`, those that expire, and had not by `at`, do not before `until`.
+    """
 
     namespace: Namespace
     ids: tuple[str, ...]
     at: datetime
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +171,54 @@ class Unembed:
     namespace: Namespace
 
 
-Op: TypeAlias = Append | Put | Delete | Touch | Embed | Unembed
+@dataclass(frozen=True, slots=True)
+class ArchiveLog:
+    """Move the entries of `stream` up to version `through` into the archive.
+
+    `terms` holds, by version, those of each that is searchable (as in its Append): the
+    archive is searched by them, and they come back with it. With `after`, nothing is moved
+    unless that is the version up to which the stream is archived already.
+    """
+
+    stream: Stream
+    through: int
+    terms: Mapping[int, str]
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRecords:
+    """Move `records` of `namespace` into the archive, with `terms` by id (as in their Puts).
+
+    One that holds other content by now, or is a view of an entry, stays where it is.
+    """
+
+    namespace: Namespace
+    records: tuple[MemoryRecord, ...]
+    terms: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unarchive:
+    """Bring back the log of `session`; without one, records: all of them, or those of `ids`."""
+
+    namespace: Namespace
+    session: str | None = None
+    ids: tuple[str, ...] | None = None
+
+
+Op: TypeAlias = (
+    Append
+    | Put
+    | Delete
+    | Expect
+    | Touch
+    | Embed
+    | Unembed
+    | ArchiveLog
+    | ArchiveRecords
+    | Unarchive
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +228,7 @@ class Where:
     `tags` must all be present; `metadata` compares top-level keys for equality as JSON
     (true is not 1, 1 is not "1"); `since` <= created_at < `until`; `valid_at` lies in
     [valid_from, valid_to); `now` is the time by which records count as expired (None:
-    expired ones are found too).
+    expired ones are found too); `not_kinds` are left out.
     """
 
     namespace: Namespace
@@ -173,6 +243,7 @@ class Where:
     valid_at: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     now: datetime | None = None
+    not_kinds: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +292,36 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """One stream of a namespace: its newest version and when it began and last grew."""
+    """One stream: its newest version, when it began and last grew, and what is `archived`.
+
+    That is the version up to which its entries are in the archive, 0 if none is.
+    """
 
     session: str
     version: int
     created_at: datetime
     updated_at: datetime
+    archived: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A record in the archive, with its terms (None: no search found it) and traits."""
+
+    record: MemoryRecord
+    terms: str | None
+    traits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveState:
+    """What the archive of a namespace holds; `size` in bytes of text, `nbytes` compressed."""
+
+    entries: int = 0
+    records: int = 0
+    segments: int = 0
+    size: int = 0
+    nbytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,17 +335,6 @@ class CheckReport:
     def ok(self) -> bool:
         """Whether the store is sound."""
         return not self.problems
-
-
-@dataclass(frozen=True, slots=True)
-class EraseReceipt:
-    """What `erase` removed; `remaining` counts what a search found afterwards: nothing."""
-
-    namespace: Namespace
-    entries: int
-    records: int
-    remaining: int
-    erased_at: datetime
 
 
 def entry_record(entry: Entry) -> MemoryRecord:
@@ -275,6 +359,7 @@ def entry_record(entry: Entry) -> MemoryRecord:
         origin=message.role,
         session=session,
         agent=entry.agent,
+        made_by="said",
     )
 
 
@@ -360,6 +445,13 @@ class Backend(ABC):
         """
         raise self._lacks("vector" if vector is not None else "keyword")
 
+    def nearest(
+        self, where: Where, vector: Vector, *, embedder: str | None = None, limit: int = 10
+    ) -> list[tuple[str, float]]:
+        """Return id and score of what `search` finds by `vector`, without reading records."""
+        hits = self.search(where, vector=vector, embedder=embedder, limit=limit)
+        return [(hit.record.id, hit.score) for hit in hits]
+
     def occurrences(self, where: Where, terms: Sequence[str], *, limit: int) -> Occurrences:
         """Return where `terms` occur among the records of `where`.
 
@@ -383,9 +475,23 @@ class Backend(ABC):
         """Return up to `limit` searchable records without a vector, oldest writes first."""
         raise self._lacks("vector")
 
+    def archived(
+        self, where: Where, terms: Sequence[str] | None = None, *, limit: int | None = None
+    ) -> list[Archived]:
+        """Return archived records of `where`, newest first; with `terms`, those that hold any."""
+        raise self._lacks("archive")
+
+    def archive_state(self, namespace: Namespace) -> ArchiveState:
+        """Return how much of `namespace` is archived."""
+        raise self._lacks("archive")
+
     def backup(self, target: str) -> None:
         """Write a consistent copy of the whole store to the file `target`."""
         raise self._lacks("backup")
+
+    def _require(self, capability: str) -> None:
+        if capability not in self.capabilities:
+            raise self._lacks(capability)
 
     def _lacks(self, capability: str) -> UnsupportedError:
         return UnsupportedError(
@@ -452,6 +558,14 @@ class Backend(ABC):
     async def asearch(self, where: Where, **options: Any) -> list[Hit]:
         """Async twin of `search`."""
         return await self.arun(partial(self.search, where, **options))
+
+    async def aarchived(self, where: Where, **options: Any) -> list[Archived]:
+        """Async twin of `archived`."""
+        return await self.arun(partial(self.archived, where, **options))
+
+    async def aarchive_state(self, namespace: Namespace) -> ArchiveState:
+        """Async twin of `archive_state`."""
+        return await self.arun(partial(self.archive_state, namespace))
 
     async def aerase(self, namespace: Namespace) -> EraseReceipt:
         """Async twin of `erase`."""

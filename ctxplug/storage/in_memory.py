@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeAlias
+from itertools import islice
 
 from ctxplug import codec
 from ctxplug.errors import ClosedError, ConflictError, UnknownComponentError
@@ -20,12 +20,16 @@ from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
 from ctxplug.storage.backend import (
     Append,
+    Archived,
+    ArchiveLog,
+    ArchiveRecords,
+    ArchiveState,
     Backend,
     CheckReport,
     Delete,
     Embed,
     Entry,
-    EraseReceipt,
+    Expect,
     Glance,
     Hit,
     Occurrences,
@@ -34,61 +38,23 @@ from ctxplug.storage.backend import (
     SessionInfo,
     Stream,
     Touch,
+    Unarchive,
     Unembed,
     Vector,
     VectorState,
     Where,
     entry_record,
 )
+from ctxplug.storage.erasure import EraseReceipt, receipt_of
+from ctxplug.storage.in_memory_archive import archive_log, archive_records, unarchive
+from ctxplug.storage.in_memory_space import Log, Row, Space, Spaces, Step, space_of, words_of
 from ctxplug.storage.in_memory_vectors import SpaceVectors, check_stored
-from ctxplug.storage.in_memory_words import SpaceWords
-from ctxplug.storage.matching import matches
+from ctxplug.storage.matching import matches, require_expected
 from ctxplug.storage.vectors import CAPABILITY, to_vector
 from ctxplug.times import to_datetime
 
 BM25_K1 = 1.2
 BM25_B = 0.75
-
-
-@dataclass
-class _Log:
-    number: int
-    created_at: datetime
-    updated_at: datetime
-    entries: list[tuple[Entry, bytes]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Row:
-    record: MemoryRecord
-    words: Counter[str] | None
-    traits: int = 0
-
-
-@dataclass
-class _Space:
-    """One namespace: its logs and its records, each in order of arrival."""
-
-    logs: dict[str, _Log] = field(default_factory=dict)
-    rows: dict[str, _Row] = field(default_factory=dict)
-    vectors: SpaceVectors | None = None
-    words: SpaceWords = field(default_factory=SpaceWords)
-
-    def put(self, row: _Row, place: int | None = None) -> None:
-        self.remove(row.record.id)
-        self.rows[row.record.id] = row
-        if row.words is not None:
-            self.words.put(row.record.id, row.words, place)
-
-    def remove(self, id: str) -> int:
-        self.words.drop(id)
-        if self.vectors is not None:
-            self.vectors.drop(id)
-        return int(self.rows.pop(id, None) is not None)
-
-
-_Spaces: TypeAlias = dict[Namespace, _Space]
-_Step: TypeAlias = Callable[[_Spaces], int]
 
 
 def open_memory(argument: str) -> InMemoryBackend:
@@ -106,11 +72,11 @@ def open_memory(argument: str) -> InMemoryBackend:
 class InMemoryBackend(Backend):
     """A store in this process, gone when it ends."""
 
-    capabilities = frozenset({"keyword"}) | CAPABILITY
+    capabilities = frozenset({"keyword", "archive"}) | CAPABILITY
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._spaces: _Spaces = {}
+        self._spaces: Spaces = {}
         self._closed = False
 
     # -- log -----------------------------------------------------------------------
@@ -119,7 +85,9 @@ class InMemoryBackend(Backend):
         """Apply `ops`, or none of them."""
         steps = [_prepared(op) for op in ops]
         if any(isinstance(op, Embed | Unembed) for op in ops):
-            self._require_vectors()
+            self._require("vector")
+        if any(isinstance(op, ArchiveLog | ArchiveRecords | Unarchive) for op in ops):
+            self._require("archive")
         with self._lock:
             self._refuse_closed()
             self._check_expected(ops)
@@ -141,16 +109,10 @@ class InMemoryBackend(Backend):
         with self._lock:
             self._refuse_closed()
             log = self._space(stream.namespace).logs.get(stream.session)
-            stop = None if before is None else max(0, before - 1)
-            rows = log.entries[max(0, after) : stop] if log else []
-            rows = [
-                (entry, body)
-                for entry, body in (reversed(rows) if newest_first else rows)
-                if (kinds is None or entry.kind in kinds)
-                and (pinned is None or entry.pinned == pinned)
-            ]
-        if limit is not None:
-            rows = rows[: max(0, limit)]
+            if log is None:
+                return []
+            found = log.read(stream, max(0, after), before, newest_first, kinds, pinned)
+            rows = list(islice(found, None if limit is None else max(0, limit)))
         return [replace(entry, body=codec.decode(body)) for entry, body in rows]
 
     def head(self, stream: Stream) -> int:
@@ -158,7 +120,7 @@ class InMemoryBackend(Backend):
         with self._lock:
             self._refuse_closed()
             log = self._space(stream.namespace).logs.get(stream.session)
-            return len(log.entries) if log else 0
+            return log.version if log else 0
 
     def sessions(self, namespace: Namespace) -> list[SessionInfo]:
         """Return the streams of `namespace` in order of creation."""
@@ -166,7 +128,7 @@ class InMemoryBackend(Backend):
             self._refuse_closed()
             logs = self._space(namespace).logs.items()
             return [
-                SessionInfo(name, len(log.entries), log.created_at, log.updated_at)
+                SessionInfo(name, log.version, log.created_at, log.updated_at, log.archived)
                 for name, log in logs
             ]
 
@@ -174,7 +136,7 @@ class InMemoryBackend(Backend):
         """Return the namespaces that begin with `prefix`, sorted."""
         with self._lock:
             self._refuse_closed()
-            held = [n for n, space in self._spaces.items() if space.logs or space.rows]
+            held = [n for n, space in self._spaces.items() if space.in_use]
         return sorted(n for n in held if n[: len(prefix)] == tuple(prefix))
 
     # -- records -------------------------------------------------------------------
@@ -224,7 +186,7 @@ class InMemoryBackend(Backend):
 
     def occurrences(self, where: Where, terms: Sequence[str], *, limit: int) -> Occurrences:
         """Return where `terms` occur among the records of `where`."""
-        plain = replace(where, now=None) == Where(where.namespace)
+        plain = replace(where, now=None, valid_at=None) == Where(where.namespace)
         with self._lock:
             self._refuse_closed()
             space = self._space(where.namespace)
@@ -249,7 +211,7 @@ class InMemoryBackend(Backend):
 
     def vector_state(self, namespace: Namespace) -> VectorState:
         """Return whose vectors `namespace` holds and how many records wait for one."""
-        self._require_vectors()
+        self._require("vector")
         with self._lock:
             self._refuse_closed()
             held = self._space(namespace).vectors
@@ -260,10 +222,30 @@ class InMemoryBackend(Backend):
 
     def unembedded(self, namespace: Namespace, limit: int) -> list[MemoryRecord]:
         """Return up to `limit` searchable records without a vector, oldest writes first."""
-        self._require_vectors()
+        self._require("vector")
         with self._lock:
             self._refuse_closed()
             return [_copy(row.record) for row in self._pending(namespace)[: max(0, limit)]]
+
+    def archived(
+        self, where: Where, terms: Sequence[str] | None = None, *, limit: int | None = None
+    ) -> list[Archived]:
+        """Return archived records of `where`, newest first; with `terms`, those that hold any."""
+        self._require("archive")
+        wanted = None if terms is None else frozenset(p for term in terms for p in term.split())
+        with self._lock:
+            self._refuse_closed()
+            found = list(self._space(where.namespace).archived(where.namespace, wanted, where.ids))
+        found = [one for one in found if matches(one.record, where)]
+        found.sort(key=lambda one: (one.record.created_at, one.record.id), reverse=True)
+        return found[: None if limit is None else max(0, limit)]
+
+    def archive_state(self, namespace: Namespace) -> ArchiveState:
+        """Return how much of `namespace` is archived."""
+        self._require("archive")
+        with self._lock:
+            self._refuse_closed()
+            return self._space(namespace).archive_state()
 
     # -- care ----------------------------------------------------------------------
 
@@ -271,9 +253,20 @@ class InMemoryBackend(Backend):
         """Forget everything of `namespace`."""
         with self._lock:
             self._refuse_closed()
-            space = self._spaces.pop(namespace, _Space())
-        entries = sum(len(log.entries) for log in space.logs.values())
-        return EraseReceipt(namespace, entries, len(space.rows), 0, datetime.now(UTC))
+            space = self._spaces.pop(namespace, Space())
+        entries = [entry for name in space.logs for entry in space.entries(Stream(namespace, name))]
+        kept = list(space.archived(namespace, None))
+        return receipt_of(
+            namespace,
+            datetime.now(UTC),
+            marked=entries,
+            others=space.own_records(namespace),
+            entries=len(entries),
+            records=len(space.rows) + len(kept),
+            vectors=len(space.vectors or ()),
+            archived=space.archive_state().entries + len(kept),
+            remaining=0,
+        )
 
     def check(self) -> CheckReport:
         """Count what is there; versions are gapless by construction."""
@@ -283,8 +276,9 @@ class InMemoryBackend(Backend):
             counts = {
                 "namespaces": len(spaces),
                 "streams": sum(len(s.logs) for s in spaces),
-                "entries": sum(len(log.entries) for s in spaces for log in s.logs.values()),
+                "entries": sum(log.version for s in spaces for log in s.logs.values()),
                 "records": sum(len(s.rows) for s in spaces),
+                "segments": sum(s.archive_state().segments for s in spaces),
             }
         return CheckReport((), counts)
 
@@ -301,27 +295,23 @@ class InMemoryBackend(Backend):
         if self._closed:
             raise ClosedError("This in-memory store was closed; what it held is gone.")
 
-    def _space(self, namespace: Namespace) -> _Space:
-        return _space(self._spaces, namespace)
+    def _space(self, namespace: Namespace) -> Space:
+        return space_of(self._spaces, namespace)
 
-    def _matching(self, where: Where) -> list[_Row]:
+    def _matching(self, where: Where) -> list[Row]:
         with self._lock:
             self._refuse_closed()
             rows = list(self._space(where.namespace).rows.values())
         return [row for row in rows if matches(row.record, where)]
 
-    def _require_vectors(self) -> None:
-        if "vector" not in self.capabilities:
-            raise self._lacks("vector")
-
-    def _pending(self, namespace: Namespace) -> list[_Row]:
+    def _pending(self, namespace: Namespace) -> list[Row]:
         space = self._space(namespace)
         held = space.vectors
         rows = (row for row in space.rows.values() if row.words is not None)
         return [row for row in rows if held is None or row.record.id not in held]
 
     def _nearest(self, where: Where, vector: Vector, embedder: str | None, limit: int) -> list[Hit]:
-        self._require_vectors()
+        self._require("vector")
         with self._lock:
             self._refuse_closed()
             space = self._space(where.namespace)
@@ -336,6 +326,8 @@ class InMemoryBackend(Backend):
         """Refuse the whole write before anything is applied."""
         heads: Counter[Stream] = Counter()
         for op in ops:
+            if isinstance(op, Expect):
+                require_expected(op, self.get(op.namespace, op.id))
             if not isinstance(op, Append):
                 continue
             if op.stream not in heads:
@@ -351,65 +343,74 @@ class InMemoryBackend(Backend):
             heads[op.stream] += 1
 
 
-def _prepared(op: Op) -> _Step:
+def _prepared(op: Op) -> Step:
     """Return what applies `op`; whatever can fail fails here, before anything is applied."""
     if isinstance(op, Append):
         return _append(op)
     if isinstance(op, Put):
         return _put(op)
     if isinstance(op, Delete):
-        return lambda spaces: _space(spaces, op.namespace).remove(op.id)
+        return lambda spaces: space_of(spaces, op.namespace).remove(op.id)
+    if isinstance(op, Expect):
+        return lambda spaces: 1
     if isinstance(op, Touch):
         return _touch(op)
     if isinstance(op, Embed):
         return _embed(op)
     if isinstance(op, Unembed):
-        return lambda spaces: _unembed(_space(spaces, op.namespace))
+        return lambda spaces: _unembed(space_of(spaces, op.namespace))
+    if isinstance(op, ArchiveLog):
+        return lambda spaces: archive_log(space_of(spaces, op.stream.namespace), op)
+    if isinstance(op, ArchiveRecords):
+        return lambda spaces: archive_records(space_of(spaces, op.namespace), op)
+    if isinstance(op, Unarchive):
+        return lambda spaces: unarchive(space_of(spaces, op.namespace), op)
     raise TypeError(f"{op!r} is no operation; write takes those of ctxplug.storage.backend.Op.")
 
 
-def _append(op: Append) -> _Step:
-    body, words, at = codec.encode(op.body), _words(op.terms), to_datetime(op.created_at)
+def _append(op: Append) -> Step:
+    body, words, at = codec.encode(op.body), words_of(op.terms), to_datetime(op.created_at)
     if words is not None:
         entry_record(Entry(op.stream, 0, op.kind, op.body, at))
 
-    def step(spaces: _Spaces) -> int:
-        space = spaces.setdefault(op.stream.namespace, _Space())
-        log = space.logs.setdefault(op.stream.session, _Log(len(space.logs) + 1, at, at))
+    def step(spaces: Spaces) -> int:
+        space = spaces.setdefault(op.stream.namespace, Space())
+        log = space.logs.setdefault(op.stream.session, Log(len(space.logs) + 1, at, at))
         log.updated_at = max(log.updated_at, at)
-        version = len(log.entries) + 1
+        version = log.version + 1
         entry = Entry(op.stream, version, op.kind, {}, at, op.agent, op.pinned)
         log.entries.append((entry, body))
         if words is not None:
             record = entry_record(replace(entry, body=codec.decode(body)))
-            space.put(_Row(record, words, op.traits), log.number << 32 | version)
+            space.put(Row(record, words, op.traits), log.number << 32 | version)
         return version
 
     return step
 
 
-def _put(op: Put) -> _Step:
+def _put(op: Put) -> Step:
     record = MemoryRecord.from_dict(codec.decode(codec.encode(op.record.to_dict())))
-    row = _Row(record, _words(op.terms), op.traits)
+    row = Row(record, words_of(op.terms), op.traits)
 
-    def step(spaces: _Spaces) -> int:
-        spaces.setdefault(record.namespace, _Space()).put(row)
+    def step(spaces: Spaces) -> int:
+        spaces.setdefault(record.namespace, Space()).put(row)
         return 1
 
     return step
 
 
-def _touch(op: Touch) -> _Step:
+def _touch(op: Touch) -> Step:
     at = to_datetime(op.at)
 
-    def step(spaces: _Spaces) -> int:
-        rows = _space(spaces, op.namespace).rows
+    def step(spaces: Spaces) -> int:
+        rows = space_of(spaces, op.namespace).rows
         found = [id for id in op.ids if id in rows]
         for id in found:
             record = rows[id].record
             changed = record.evolve(
                 access_count=record.access_count + 1,
                 last_accessed=max(at, record.last_accessed or at),
+                expires_at=_renewed(record.expires_at, op),
             )
             rows[id] = replace(rows[id], record=changed)
         return len(found)
@@ -417,11 +418,17 @@ def _touch(op: Touch) -> _Step:
     return step
 
 
-def _embed(op: Embed) -> _Step:
+def _renewed(expires_at: datetime | None, touch: Touch) -> datetime | None:
+    if expires_at is None or touch.until is None or expires_at <= to_datetime(touch.at):
+        return expires_at
+    return max(expires_at, to_datetime(touch.until))
+
+
+def _embed(op: Embed) -> Step:
     vector = to_vector(op.vector) if CAPABILITY else None
 
-    def step(spaces: _Spaces) -> int:
-        space = _space(spaces, op.namespace)
+    def step(spaces: Spaces) -> int:
+        space = space_of(spaces, op.namespace)
         row = space.rows.get(op.id)
         if row is None or vector is None or op.content not in (None, row.record.content):
             return 0
@@ -433,13 +440,9 @@ def _embed(op: Embed) -> _Step:
     return step
 
 
-def _unembed(space: _Space) -> int:
+def _unembed(space: Space) -> int:
     held, space.vectors = space.vectors, None
     return 0 if held is None else len(held)
-
-
-def _space(spaces: _Spaces, namespace: Namespace) -> _Space:
-    return spaces.get(namespace) or _Space()
 
 
 def _copy(record: MemoryRecord) -> MemoryRecord:
@@ -447,7 +450,7 @@ def _copy(record: MemoryRecord) -> MemoryRecord:
     return record.evolve(metadata=codec.plain(record.metadata))
 
 
-def _glance(row: _Row, place: int) -> Glance:
+def _glance(row: Row, place: int) -> Glance:
     record = row.record
     name = record.metadata.get("name") if place > 0 else None
     return Glance(
@@ -462,11 +465,7 @@ def _glance(row: _Row, place: int) -> Glance:
     )
 
 
-def _words(terms: str | None) -> Counter[str] | None:
-    return None if terms is None else Counter(terms.split())
-
-
-def _bm25(rows: Sequence[_Row], wanted: set[str]) -> dict[str, float]:
+def _bm25(rows: Sequence[Row], wanted: set[str]) -> dict[str, float]:
     """Return the BM25 score of each row with any wanted word, by record id."""
     if not rows or not wanted:
         return {}

@@ -1,4 +1,4 @@
-"""What a Where means, in plain Python: for backends that have no query language."""
+"""What a Where and an Expect mean, in plain Python."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from ctxplug import codec
+from ctxplug.errors import ConflictError
 from ctxplug.records import MemoryRecord
-from ctxplug.storage.backend import Where
+from ctxplug.storage.backend import Expect, Where
 from ctxplug.times import to_datetime
 
 
@@ -17,6 +18,7 @@ def matches(record: MemoryRecord, where: Where) -> bool:
     return (
         (where.ids is None or record.id in where.ids)
         and (where.kinds is None or record.kind in where.kinds)
+        and record.kind not in where.not_kinds
         and (where.tiers is None or record.tier in where.tiers)
         and all(tag in record.tags for tag in where.tags)
         and (where.session is None or record.session == where.session)
@@ -24,6 +26,19 @@ def matches(record: MemoryRecord, where: Where) -> bool:
         and _in_time(record, where)
         and all(_equal(record.metadata, key, value) for key, value in where.metadata.items())
     )
+
+
+def require_expected(op: Expect, stored: MemoryRecord | None, target: str = "") -> None:
+    """Raise ConflictError unless `stored` is the record that `op` expects."""
+    if stored != op.record:
+        found = "is not there" if stored is None else "was changed"
+        raise ConflictError(
+            f"The record {op.id!r} {found}: someone else wrote first. Read it again and decide"
+            " anew.",
+            expected=int(op.record is not None),
+            found=int(stored is not None),
+            target=target,
+        )
 
 
 def _in_time(record: MemoryRecord, where: Where) -> bool:

@@ -195,6 +195,7 @@ def filters(draw: st.DrawFn) -> Where:
         "valid_at": _moments,
         "metadata": st.dictionaries(st.sampled_from(KEYS), values, max_size=1),
         "now": _moments,
+        "not_kinds": some_names,
     }
     chosen = draw(st.lists(st.sampled_from(sorted(conditions)), max_size=3, unique=True))
     return Where(NS, **{name: draw(conditions[name]) for name in chosen})

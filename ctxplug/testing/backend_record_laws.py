@@ -278,6 +278,7 @@ def _holds(record: MemoryRecord, where: Where) -> bool:
     conditions = [
         where.ids is None or record.id in where.ids,
         where.kinds is None or record.kind in where.kinds,
+        record.kind not in where.not_kinds,
         where.tiers is None or record.tier in where.tiers,
         set(where.tags) <= set(record.tags),
         where.session in (None, record.session),

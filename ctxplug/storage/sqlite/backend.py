@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import parse_qsl
@@ -18,26 +18,44 @@ from ctxplug.errors import CannotOpenError, ReadOnlyError, UnknownComponentError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace, namespace_key
 from ctxplug.storage.backend import (
+    Archived,
+    ArchiveLog,
+    ArchiveRecords,
+    ArchiveState,
     Backend,
     CheckReport,
     Embed,
     Entry,
-    EraseReceipt,
+    Expect,
     Glance,
     Hit,
     Occurrences,
     Op,
     SessionInfo,
     Stream,
+    Unarchive,
     Unembed,
     Vector,
     VectorState,
     Where,
 )
-from ctxplug.storage.sqlite import files, forks, integrity, occurrences, queries, schema, vectors
+from ctxplug.storage.erasure import EraseReceipt
+from ctxplug.storage.sqlite import (
+    archive,
+    archiving,
+    erasure,
+    files,
+    forks,
+    integrity,
+    log,
+    occurrences,
+    queries,
+    vectors,
+)
 from ctxplug.storage.sqlite.connections import Readers
 from ctxplug.storage.sqlite.errors import translated
-from ctxplug.storage.sqlite.operations import Step, choices, find_namespace, prepare
+from ctxplug.storage.sqlite.expectations import expectations
+from ctxplug.storage.sqlite.operations import Step, find_namespace, prepare
 from ctxplug.storage.sqlite.schema import bindable, from_micros, unbound
 from ctxplug.storage.sqlite.writer import Writer
 from ctxplug.storage.vectors import CAPABILITY, VectorIndexes, VectorTables
@@ -84,7 +102,7 @@ class SqliteBackend(Backend):
     ReadOnlyError, CorruptStoreError, ForeignFileError, NewerSchemaError.
     """
 
-    capabilities = frozenset({"keyword", "backup", "durable"}) | CAPABILITY
+    capabilities = frozenset({"keyword", "archive", "backup", "durable"}) | CAPABILITY
 
     def __init__(
         self,
@@ -115,7 +133,13 @@ class SqliteBackend(Backend):
         steps = [self._prepare(op) for op in ops]
         if not steps:
             return []
-        return self._writing().run(lambda connection: [step(connection) for step in steps])
+        require = expectations(ops)
+
+        def unit(connection: apsw.Connection) -> list[int]:
+            require(connection)
+            return [step(connection) for step in steps]
+
+        return self._writing().run(unit)
 
     def read(
         self,
@@ -129,25 +153,13 @@ class SqliteBackend(Backend):
         pinned: bool | None = None,
     ) -> list[Entry]:
         """Return entries of `stream` by version range, from either end."""
-        sql = [f"SELECT {queries.ENTRY_COLUMNS} FROM entries WHERE id > ? AND id < ?"]
+        wanted = log.Wanted(after, before, limit, newest_first, kinds, pinned)
         with self._reading() as connection:
-            number = self._stream(connection, stream)
-            if number is None:
-                return []
-            end = 2**32 - 1 if before is None else max(0, min(before, 2**32 - 1))
-            after = max(0, min(after, 2**32 - 1))
-            values: list[Any] = [schema.entry_id(number, after), schema.entry_id(number, end)]
-            if kinds is not None:
-                sql.append("AND kind IN (SELECT value FROM json_each(?))")
-                values.append(choices(kinds))
-            if pinned is not None:
-                sql.append("AND pinned" if pinned else "AND NOT pinned")
-            sql.append("ORDER BY id DESC" if newest_first else "ORDER BY id")
-            if limit is not None:
-                sql.append("LIMIT ?")
-                values.append(max(0, limit))
-            rows = connection.execute(" ".join(sql), values).fetchall()
-        return [queries.entry_of(row, stream) for row in rows]
+            while (found := self._stream(connection, stream)) is not None:
+                entries = log.read(connection, stream, *found, wanted)
+                if entries is not None:
+                    return entries
+        return []
 
     def head(self, stream: Stream) -> int:
         """Return the newest version of `stream`, 0 if there is none."""
@@ -163,11 +175,13 @@ class SqliteBackend(Backend):
         """Return the streams of `namespace` in order of creation."""
         with self._reading() as connection:
             rows: list[Any] = connection.execute(
-                "SELECT session, version, created_at, updated_at FROM streams"
+                "SELECT session, version, created_at, updated_at, archived FROM streams"
                 " WHERE namespace = ? ORDER BY id",
                 (find_namespace(connection, namespace),),
             ).fetchall()
-        return [SessionInfo(unbound(s), v, from_micros(c), from_micros(u)) for s, v, c, u in rows]
+        return [
+            SessionInfo(unbound(s), v, from_micros(c), from_micros(u), a) for s, v, c, u, a in rows
+        ]
 
     def namespaces(self, prefix: Namespace = ()) -> list[Namespace]:
         """Return the namespaces that begin with `prefix`, sorted."""
@@ -176,6 +190,7 @@ class SqliteBackend(Backend):
                 "SELECT key FROM namespaces n"
                 " WHERE EXISTS (SELECT 1 FROM streams WHERE namespace = n.id)"
                 " OR EXISTS (SELECT 1 FROM records WHERE namespace = n.id)"
+                " OR EXISTS (SELECT 1 FROM segments WHERE namespace = n.id)"
             ).fetchall()
         found = [tuple(unbound(key).split("/")) for (key,) in keys]
         return sorted(n for n in found if n[: len(prefix)] == tuple(prefix))
@@ -227,7 +242,7 @@ class SqliteBackend(Backend):
     ) -> list[Hit]:
         """Return the best matches for any of `terms` by BM25, or the nearest to `vector`."""
         if vector is not None:
-            self._require_vectors()
+            self._require("vector")
             with self._reading() as connection:
                 return self._tables.search(connection, where, vector, embedder, limit)
         terms = queries.searchable(terms)
@@ -249,6 +264,14 @@ class SqliteBackend(Backend):
                 raise apsw.IOError("the word index could not be read")
         return [Hit(queries.record_of(row[1:], where.namespace), -row[0]) for row in rows]
 
+    def nearest(
+        self, where: Where, vector: Vector, *, embedder: str | None = None, limit: int = 10
+    ) -> list[tuple[str, float]]:
+        """Return id and score of what `search` finds by `vector`, without reading records."""
+        self._require("vector")
+        with self._reading() as connection:
+            return self._tables.nearest(connection, where, vector, embedder, limit)
+
     def occurrences(self, where: Where, terms: Sequence[str], *, limit: int) -> Occurrences:
         """Return where `terms` occur among the records of `where`."""
         with self._reading() as connection:
@@ -261,33 +284,50 @@ class SqliteBackend(Backend):
 
     def vector_state(self, namespace: Namespace) -> VectorState:
         """Return whose vectors `namespace` holds and how many records wait for one."""
-        self._require_vectors()
+        self._require("vector")
         with self._reading() as connection:
             return vectors.state(connection, find_namespace(connection, namespace))
 
     def unembedded(self, namespace: Namespace, limit: int) -> list[MemoryRecord]:
         """Return up to `limit` searchable records without a vector, oldest writes first."""
-        self._require_vectors()
+        self._require("vector")
         with self._reading() as connection:
             return vectors.unembedded(connection, namespace, limit)
+
+    def archived(
+        self, where: Where, terms: Sequence[str] | None = None, *, limit: int | None = None
+    ) -> list[Archived]:
+        """Return archived records of `where`, newest first; with `terms`, those that hold any."""
+        self._require("archive")
+        with self._reading() as connection:
+            found = list(archive.archived(connection, where, terms))
+        found.sort(key=lambda one: (one.record.created_at, one.record.id), reverse=True)
+        return found[: None if limit is None else max(0, limit)]
+
+    def archive_state(self, namespace: Namespace) -> ArchiveState:
+        """Return how much of `namespace` is archived."""
+        self._require("archive")
+        with self._reading() as connection:
+            return archive.state(connection, find_namespace(connection, namespace))
 
     # -- care ----------------------------------------------------------------------
 
     def erase(self, namespace: Namespace) -> EraseReceipt:
         """Remove everything of `namespace` and rewrite the file without it."""
 
-        def unit(connection: apsw.Connection) -> tuple[int, int]:
-            return integrity.erase(connection, find_namespace(connection, namespace))
+        def unit(connection: apsw.Connection) -> EraseReceipt:
+            number = find_namespace(connection, namespace)
+            return erasure.erase(connection, namespace, number)
 
         with self._reading() as connection:
             number = find_namespace(connection, namespace)
         self._drop_index(number)  # before, so that a crash leaves none behind
-        entries, records = self._writing().run(unit)
+        receipt = self._writing().run(unit)
         self._drop_index(number)  # after, because a search may have made it anew
         scrub = partial(integrity.scrub, waited=self._place.busy_seconds)
         self._writing().run(scrub, alone=True)
         remaining = self.count(Where(namespace)) + len(self.sessions(namespace))
-        return EraseReceipt(namespace, entries, records, remaining, datetime.now(UTC))
+        return replace(receipt, remaining=remaining)
 
     def check(self) -> CheckReport:
         """Run SQLite's own check, the index's, and ours."""
@@ -345,14 +385,15 @@ class SqliteBackend(Backend):
             with self._reading() as connection:
                 self._tables.drop(connection, number)
 
-    def _require_vectors(self) -> None:
-        if "vector" not in self.capabilities:
-            raise self._lacks("vector")
-
     def _prepare(self, op: Op) -> Step:
+        if isinstance(op, Expect):
+            return lambda connection: 1
+        if isinstance(op, ArchiveLog | ArchiveRecords | Unarchive):
+            self._require("archive")
+            return archiving.prepare(op)
         if not isinstance(op, Embed | Unembed):
             return prepare(op)
-        self._require_vectors()
+        self._require("vector")
         return vectors.prepare(op)
 
     # -- connections ---------------------------------------------------------------
@@ -372,13 +413,14 @@ class SqliteBackend(Backend):
     def _reading(self) -> AbstractContextManager[apsw.Connection]:
         return self._readers.lend()
 
-    def _stream(self, connection: apsw.Connection, stream: Stream) -> int | None:
-        found = connection.execute(
-            "SELECT id FROM streams WHERE session = ? AND namespace ="
+    def _stream(self, connection: apsw.Connection, stream: Stream) -> tuple[int, int] | None:
+        """Return a stream's number and how many of its entries are archived."""
+        rows: list[Any] = connection.execute(
+            "SELECT id, archived FROM streams WHERE session = ? AND namespace ="
             " (SELECT id FROM namespaces WHERE key = ?)",
             (bindable(stream.session), bindable(namespace_key(stream.namespace))),
-        ).get
-        return None if found is None else int(found)
+        ).fetchall()
+        return rows[0] if rows else None
 
     def before_fork(self) -> None:
         """Close every connection; called by `forks` when none is in use."""

@@ -1,4 +1,4 @@
-"""Examine, erase and verify: what keeps a file sound and leaves nothing behind."""
+"""Examine, scrub and verify: what keeps a file sound and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import apsw
 
 from ctxplug.errors import CorruptStoreError, StorageBusyError
 from ctxplug.storage.backend import CheckReport
+from ctxplug.storage.sqlite import archive
 
 _INVARIANTS = (
     (
@@ -17,7 +18,33 @@ _INVARIANTS = (
                SELECT id >> 32 AS stream, count(*) AS n, max(id & 0xFFFFFFFF) AS newest
                FROM entries GROUP BY 1
            ) e ON e.stream = s.id
-           WHERE coalesce(e.n, 0) <> s.version OR coalesce(e.newest, 0) <> s.version""",
+           WHERE coalesce(e.n, 0) <> s.version - s.archived
+           OR coalesce(e.newest, s.archived) <> s.version""",
+    ),
+    (
+        "session logs whose archived part has gaps",
+        """SELECT s.session FROM streams s LEFT JOIN (
+               SELECT stream, sum(items) AS n, max(last) AS newest, min(first) AS oldest,
+                   sum(last - first + 1) AS span FROM segments GROUP BY 1
+           ) a ON a.stream = s.id
+           WHERE coalesce(a.n, 0) <> s.archived OR coalesce(a.newest, 0) <> s.archived
+           OR coalesce(a.span, 0) <> s.archived OR coalesce(a.oldest, 1) <> 1""",
+    ),
+    (
+        "segments of the archive whose index is wrong",
+        """SELECT g.id FROM segments g WHERE g.stream IS NULL AND g.items <>
+               (SELECT count(*) FROM archived a
+                WHERE a.segment = g.id AND a.namespace = g.namespace)
+           UNION
+           SELECT id FROM segments WHERE stream IS NOT NULL
+               AND stream NOT IN (SELECT id FROM streams)
+           UNION
+           SELECT segment FROM archived WHERE segment NOT IN (SELECT id FROM segments)""",
+    ),
+    (
+        "records that are in the archive and outside of it",
+        """SELECT r.id FROM records r JOIN archived a
+           ON a.namespace = r.namespace AND a.id = r.id""",
     ),
     (
         "entries of no session",
@@ -54,10 +81,12 @@ _INVARIANTS = (
            (SELECT count(*) FROM records WHERE namespace = n.id AND indexed)""",
     ),
     (
-        "streams or records of no namespace",
+        "streams, records or segments of no namespace",
         """SELECT namespace FROM streams WHERE namespace NOT IN (SELECT id FROM namespaces)
            UNION
-           SELECT namespace FROM records WHERE namespace NOT IN (SELECT id FROM namespaces)""",
+           SELECT namespace FROM records WHERE namespace NOT IN (SELECT id FROM namespaces)
+           UNION
+           SELECT namespace FROM segments WHERE namespace NOT IN (SELECT id FROM namespaces)""",
     ),
 )
 
@@ -67,8 +96,17 @@ def check(connection: apsw.Connection, *, index: bool = True) -> CheckReport:
     counts: dict[str, int] = {}
     try:
         problems = _problems(connection, index)
-        for table in ("namespaces", "streams", "entries", "records", "vectors", "words"):
+        for table in (
+            "namespaces",
+            "streams",
+            "entries",
+            "records",
+            "vectors",
+            "words",
+            "segments",
+        ):
             counts[table] = int(connection.execute(f"SELECT count(*) FROM {table}").get)
+        counts["entries"] += int(connection.execute("SELECT total(archived) FROM streams").get)
     except (apsw.CorruptError, apsw.NotADBError) as exc:
         problems = [f"SQLite: {exc}"]
     return CheckReport(tuple(problems), counts)
@@ -88,31 +126,7 @@ def _problems(connection: apsw.Connection, index: bool) -> list[str]:
         found = [row[0] for row in connection.execute(sql + " LIMIT 5")]
         if found:
             problems.append(f"{what}: {', '.join(map(repr, found))}")
-    return problems
-
-
-def erase(connection: apsw.Connection, namespace: int | None) -> tuple[int, int]:
-    """Delete every row of `namespace`; return how many entries and records there were."""
-    if namespace is None:
-        return 0, 0
-    connection.execute(
-        "DELETE FROM words WHERE rowid IN (SELECT place FROM records WHERE namespace = ?)",
-        (namespace,),
-    )
-    connection.execute("DELETE FROM records WHERE namespace = ?", (namespace,))
-    records = connection.changes()
-    entries = 0
-    streams: list[Any] = connection.execute(
-        "SELECT id FROM streams WHERE namespace = ?", (namespace,)
-    ).fetchall()
-    for (stream,) in streams:
-        connection.execute(
-            "DELETE FROM entries WHERE id BETWEEN ? AND ?", (stream << 32, (stream + 1 << 32) - 1)
-        )
-        entries += connection.changes()
-    connection.execute("DELETE FROM streams WHERE namespace = ?", (namespace,))
-    connection.execute("DELETE FROM namespaces WHERE id = ?", (namespace,))
-    return entries, records
+    return problems + archive.problems(connection)
 
 
 def scrub(connection: apsw.Connection, *, waited: float) -> None:

@@ -65,8 +65,8 @@ class _Listing:
     def __init__(self, connection: apsw.Connection, where: Where, number: int) -> None:
         self._connection = connection
         self._sql, self._values = _PLACES, list[Any]()
-        # What expires is left out by `glance`; asking for every place would cost more.
-        if replace(where, now=None) != Where(where.namespace):
+        # What expired or holds no more is left out by `glance`; asking for every place costs more.
+        if replace(where, now=None, valid_at=None) != Where(where.namespace):
             clause, self._values = queries.conditions(where, number)
             self._sql = f"{_PLACES_OF} AND {clause}"
 

@@ -18,6 +18,7 @@ from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace, namespace_key
 from ctxplug.storage.backend import Append, Delete, Entry, Op, Put, Touch, entry_record
 from ctxplug.storage.sqlite.schema import bindable, entry_id, to_micros
+from ctxplug.storage.sqlite.segment_rows import drop, drop_own
 
 Step = Callable[[apsw.Connection], int]
 
@@ -28,7 +29,7 @@ ON CONFLICT (namespace, session) DO UPDATE
     SET version = version + 1, updated_at = max(updated_at, ?3)
 RETURNING id, version
 """
-_INSERT_ENTRY = """
+INSERT_ENTRY = """
 INSERT INTO entries (id, kind, pinned, agent, created_at, body) VALUES (?, ?, ?, ?, ?, ?)
 """
 _UPSERT_RECORD = """
@@ -51,7 +52,8 @@ UPDATE records SET metadata = json_set(metadata, '$.version', ?) WHERE rowid = ?
 """
 _TOUCH = """
 UPDATE records SET access_count = access_count + 1,
-    last_accessed = max(coalesce(last_accessed, ?3), ?3)
+    last_accessed = max(coalesce(last_accessed, ?3), ?3),
+    expires_at = iif(expires_at > ?3, max(expires_at, coalesce(?4, ?3)), expires_at)
 WHERE namespace = ?1 AND id = ?2
 """
 
@@ -66,7 +68,7 @@ def prepare(op: Op) -> Step:
         return lambda connection: _delete(connection, op)
     if isinstance(op, Touch):
         return lambda connection: _touch(connection, op)
-    raise TypeError(f"{op!r} is not an operation; write takes Append, Put, Delete and Touch.")
+    raise TypeError(f"{op!r} is not an operation; write takes those of ctxplug.storage.backend.Op.")
 
 
 def find_namespace(connection: apsw.Connection, namespace: Namespace) -> int | None:
@@ -109,8 +111,9 @@ def _append(op: Append) -> Step:
                 target=connection.filename,
             )
         entry = entry_id(stream, version)
-        connection.execute(_INSERT_ENTRY, (entry, kind, op.pinned, agent, created_at, body))
+        connection.execute(INSERT_ENTRY, (entry, kind, op.pinned, agent, created_at, body))
         if terms is not None:
+            drop_own(connection, number, f"{op.stream.session}@{version}")
             values = (number, f"{session}@{version}", *row, op.traits, True, entry, None)
             rowid = _index(connection, number, values, terms)
             connection.execute(_SET_VERSION, (f"{version}", rowid))
@@ -127,11 +130,27 @@ def _put(op: Put) -> Step:
 
     def step(connection: apsw.Connection) -> int:
         number = _ensure_namespace(connection, op.record.namespace)
+        drop(connection, number, op.record.id)
         values = (number, id, *row, op.traits, terms is not None, None, body)
         _index(connection, number, values, terms)
         return 1
 
     return step
+
+
+def put_back(
+    connection: apsw.Connection,
+    number: int,
+    record: MemoryRecord,
+    terms: str | None,
+    traits: int,
+    entry: int | None,
+    body: bytes | None,
+) -> None:
+    """Store a record that comes out of the archive: a view of `entry`, or one with a `body`."""
+    row, words = _columns(record), None if terms is None else bindable(terms)
+    values = (number, bindable(record.id), *row, traits, words is not None, entry, body)
+    _index(connection, number, values, words)
 
 
 def _index(
@@ -155,16 +174,16 @@ def _delete(connection: apsw.Connection, op: Delete) -> int:
         (number, bindable(op.id)),
     ).get
     if place is None:
-        return 0
+        return drop(connection, number, op.id)
     connection.execute("DELETE FROM words WHERE rowid = ?", (place,))
     return 1
 
 
 def _touch(connection: apsw.Connection, op: Touch) -> int:
     number = find_namespace(connection, op.namespace)
-    at = to_micros(op.at)
+    at, until = to_micros(op.at), to_micros(op.until)
     before = connection.total_changes()
-    connection.executemany(_TOUCH, [(number, bindable(id), at) for id in op.ids])
+    connection.executemany(_TOUCH, [(number, bindable(id), at, until) for id in op.ids])
     return connection.total_changes() - before
 
 

@@ -19,7 +19,7 @@ from ctxplug.storage.sqlite.schema import (
 )
 
 ENTRY_COLUMNS = "id, kind, pinned, agent, created_at, body"
-RECORD_COLUMNS = """r.session, r.last_accessed, r.access_count, r.body,
+RECORD_COLUMNS = """r.session, r.last_accessed, r.access_count, r.expires_at, r.body,
     e.id, e.kind, e.body, e.created_at, e.agent, e.pinned"""
 _METADATA_EQUALS = """EXISTS (
     SELECT 1 FROM json_each(r.metadata) AS m WHERE m.key = ? AND m.value = ?)"""
@@ -37,6 +37,8 @@ def conditions(where: Where, namespace: int) -> tuple[str, list[Any]]:
     for column, allowed in (("id", where.ids), ("kind", where.kinds), ("tier", where.tiers)):
         if allowed is not None:
             add(f"r.{column} IN (SELECT value FROM json_each(?))", choices(allowed))
+    if where.not_kinds:
+        add("r.kind NOT IN (SELECT value FROM json_each(?))", choices(where.not_kinds))
     for tag in where.tags:
         add("EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?)", bindable(tag))
     if where.session is not None:
@@ -70,7 +72,7 @@ def searchable(terms: Sequence[str]) -> list[str]:
 
 def record_of(row: Sequence[Any], namespace: Namespace) -> MemoryRecord:
     """Return the record of a row of RECORD_COLUMNS."""
-    session, accessed, count, body, entry, kind, entry_body, created, agent, pinned = row
+    session, accessed, count, expires, body, entry, kind, entry_body, created, agent, pinned = row
     if body is None:
         record = entry_record(
             entry_of(
@@ -84,6 +86,7 @@ def record_of(row: Sequence[Any], namespace: Namespace) -> MemoryRecord:
         record = record.evolve(
             access_count=count,
             last_accessed=None if accessed is None else from_micros(accessed),
+            expires_at=None if expires is None else from_micros(expires),
         )
     return record
 

@@ -5,6 +5,7 @@ Times are integer microseconds since 1970, UTC. An entry's id is its stream's id
 twice, so a reader that looked one up just before an erase finds nothing of another's.
 A term in the word index begins with its namespace's number, so each namespace has postings
 of its own; they list places: an entry's id, or for other records -16 times the rowid.
+The entries of a stream up to its `archived` version are in segments (`storage.segments`).
 Names that come from users are bound as `bindable` text; bodies are exact.
 """
 
@@ -50,6 +51,7 @@ CREATE TABLE streams (
     namespace INTEGER NOT NULL,
     session TEXT NOT NULL,
     version INTEGER NOT NULL,
+    archived INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     UNIQUE (namespace, session)
@@ -102,6 +104,28 @@ END;
 CREATE TRIGGER record_gone AFTER DELETE ON records WHEN old.indexed BEGIN
     UPDATE namespaces SET searchable = searchable - 1 WHERE id = old.namespace;
 END;
+CREATE TABLE segments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    namespace INTEGER NOT NULL,
+    stream INTEGER,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    items INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    pinned INTEGER NOT NULL,
+    kinds TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    words BLOB NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX segments_namespace ON segments (namespace);
+CREATE INDEX segments_stream ON segments (stream, first) WHERE stream IS NOT NULL;
+CREATE TABLE archived (
+    namespace INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    segment INTEGER NOT NULL,
+    PRIMARY KEY (namespace, id)
+) WITHOUT ROWID;
 CREATE TABLE vectors (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     record INTEGER NOT NULL UNIQUE,

@@ -129,6 +129,31 @@ class Tables:
         limit: int,
     ) -> list[Hit]:
         """Return the records of `where` that are nearest to `vector`."""
+        return _hits(connection, where, self._keys(connection, where, vector, embedder, limit))
+
+    def nearest(
+        self,
+        connection: apsw.Connection,
+        where: Where,
+        vector: Vector,
+        embedder: str | None,
+        limit: int,
+    ) -> list[tuple[str, float]]:
+        """Return the ids of the records of `where` that are nearest to `vector`, with scores."""
+        nearest = self._keys(connection, where, vector, embedder, limit)
+        sql = f"SELECT v.id, r.id {_NAMED} CROSS JOIN records r ON r.rowid = v.record"
+        rows: Any = connection.execute(sql, (_array([key for key, _ in nearest]),))
+        ids = {key: unbound(id) for key, id in rows}
+        return [(ids[key], score) for key, score in nearest if key in ids]
+
+    def _keys(
+        self,
+        connection: apsw.Connection,
+        where: Where,
+        vector: Vector,
+        embedder: str | None,
+        limit: int,
+    ) -> Scored:
         query = to_vector(vector)
         number = find_namespace(connection, where.namespace)
         _require_same(connection, number, embedder, query)
@@ -137,7 +162,7 @@ class Tables:
             return []
         conditions, values = queries.conditions(where, number)
         passing = partial(_passing, connection, conditions, values)
-        nearest = search(
+        return search(
             table,
             query,
             limit,
@@ -145,7 +170,6 @@ class Tables:
             passing=passing if where.ids is None else None,
             every=partial(_every, connection, conditions, values),
         )
-        return _hits(connection, where, nearest)
 
     def drop(self, connection: apsw.Connection, number: int) -> None:
         """Remove the index of a namespace that was erased."""

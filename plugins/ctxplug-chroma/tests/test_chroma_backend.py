@@ -22,7 +22,7 @@ from ctxplug.plugins import Plugins
 from ctxplug.registry import Registry
 from ctxplug.storage import Backend, Delete, Embed, Put, Unembed, Where
 from ctxplug.storage.sqlite import SqliteBackend
-from ctxplug.testing import MemoryBackendSuite
+from ctxplug.testing import IsolationSuite, MemoryBackendSuite
 from ctxplug.testing.backend_data import NS, memory
 from ctxplug.testing.backend_vector_laws import VectorLaws
 
@@ -75,6 +75,13 @@ def opened(spec: str) -> Backend:
 
 
 class TestEmbedded(MemoryBackendSuite):
+    @pytest.fixture
+    def backend(self, tmp_path: Path, client: Any) -> Iterator[Backend]:
+        with ChromaBackend(tmp_path / "agent.db", client, synchronous="normal") as backend:
+            yield backend
+
+
+class TestIsolation(IsolationSuite):
     @pytest.fixture
     def backend(self, tmp_path: Path, client: Any) -> Iterator[Backend]:
         with ChromaBackend(tmp_path / "agent.db", client, synchronous="normal") as backend:

@@ -1,0 +1,271 @@
+"""The isolation suite: no method of an AgentMemory shows or changes another namespace.
+
+::
+
+    class TestIsolation(IsolationSuite):
+        @pytest.fixture
+        def backend(self, tmp_path):
+            with MyBackend(tmp_path / "my.db") as backend:
+                yield backend
+
+Every public method is called, and its async twin, in a store that holds one namespace
+alone and again in one full of others: what it returns, raises and tells is the same, and
+the others stay as they were. A method without a line in CALLS fails the suite.
+"""
+
+# Test names are sentences.
+# ruff: noqa: D102
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import pytest
+
+from ctxplug import AgentMemory, Message
+from ctxplug.errors import CtxplugError
+from ctxplug.sessions.session import Session
+from ctxplug.storage import Backend
+from ctxplug.testing.isolation_world import (
+    CANARIES,
+    CHINESE,
+    ENGLISH,
+    OTHERS,
+    OWN,
+    THEIR_ARCHIVED,
+    THEIR_ID,
+    THEIR_SESSION,
+    Recorder,
+    contents,
+    fill_others,
+    fill_own,
+    open_own,
+    spilled,
+    their_receipt,
+    their_reservation,
+    their_usage,
+)
+from ctxplug.tokens.ledger import UsageLedger
+
+Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+AT_ONCE = timedelta(0)
+ROOMS: dict[str, type] = {"": AgentMemory, "usage.": UsageLedger, "session.": Session}
+
+
+def call(*args: Any, **options: Any) -> Arguments:
+    """Return the arguments of one call."""
+    return args, options
+
+
+# For each method, the calls that might reach into another namespace. Twins are called alike.
+CALLS: dict[str, Callable[[], list[Arguments]]] = {
+    "add": lambda: [call("user", "A new violin.")],
+    "extend": lambda: [call([Message("user", "Two"), Message("assistant", "Three")])],
+    "messages": lambda: [call()],
+    "original": lambda: [call("@1-3"), call(f"{THEIR_SESSION}@1"), call("own@9")],
+    "expand": lambda: [call("@1"), call(f"{THEIR_SESSION}@1-3")],
+    "context": lambda: [call(), call(f"violin {ENGLISH}"), call(f"violin {CHINESE}", budget=600)],
+    "record_usage": lambda: [call({"input_tokens": 9, "output_tokens": 1})],
+    "usage": list,
+    "remember": lambda: (
+        [call(f"Knows nothing of birds {n}", importance=0.6) for n in range(2)]
+        + [call("Lives in Porto", supersedes=THEIR_ID)]
+    ),
+    "recall": lambda: [
+        call("violin", k=99),
+        call(ENGLISH, k=99),
+        call(CHINESE, k=99),
+        call("window Lisbon", k=99, include_superseded=True),
+        call("violin", session=THEIR_SESSION),
+        call("violin", agent="theiragent"),
+        call("violin", kinds="theirkind"),
+        call("violin", tags=["theirtag"]),
+        call("violin", metadata={ENGLISH: CHINESE}),
+    ],
+    "memories": lambda: [
+        call(include_superseded=True),
+        call(kinds="theirkind"),
+        call(session=THEIR_SESSION),
+        call(metadata={ENGLISH: CHINESE}),
+    ],
+    "update": lambda: [call(THEIR_ID, importance=0.9), call(THEIR_ARCHIVED, content="changed")],
+    "promote": lambda: [call(THEIR_ID), call(THEIR_ARCHIVED)],
+    "forget": lambda: [
+        call(THEIR_ID),
+        call(THEIR_ARCHIVED),
+        call(f"{THEIR_SESSION}@1"),
+        call(f"{THEIR_SESSION}@3"),
+        call("own@1"),
+    ],
+    "consolidate": lambda: [call(dry_run=True), call()],
+    "maintain": lambda: [call(dry_run=True), call()],
+    "maintenance_log": lambda: [call()],
+    "tell_failed": lambda: [call(ValueError("own"))],
+    "archive": lambda: [call(AT_ONCE, sessions=THEIR_SESSION), call(AT_ONCE)],
+    "unarchive": lambda: [
+        call(THEIR_SESSION),
+        call(ids=[THEIR_ID, THEIR_ARCHIVED]),
+        call("old"),
+        call(),
+    ],
+    "search_archive": lambda: [
+        call(ENGLISH),
+        call(CHINESE),
+        call("violin window"),
+        call("old violin", session=THEIR_SESSION),
+        call("old violin", session="old"),
+    ],
+    "reindex": lambda: [call()],
+    "erase": lambda: [call()],
+    "verify_erased": lambda: [call(their_receipt())],
+    "stats": lambda: [call()],
+    "check": lambda: [call()],
+    "close": lambda: [call()],
+    "usage.record": lambda: [call(their_usage(), session=THEIR_SESSION)],
+    "usage.check": lambda: [call(5)],
+    "usage.reserve": lambda: [call(5)],
+    "usage.settle": lambda: [call(their_reservation(), their_usage())],
+    "usage.release": lambda: [call(their_reservation())],
+    "usage.report": lambda: [call(), call(days=999)],
+}
+# Called apart, below: they are given a store.
+OPENING = {"open", "aopen"}
+# What these return counts the whole store, by their nature: only canaries are looked for.
+OF_THE_STORE = {"check"}
+
+
+def public_methods() -> Iterator[str]:
+    """Yield the name of every public method and computed property of an AgentMemory."""
+    for prefix, room in ROOMS.items():
+        for name in dir(room):
+            member = inspect.getattr_static(room, name)
+            counts = callable(member) or isinstance(
+                member, classmethod | staticmethod | property | cached_property
+            )
+            if not name.startswith("_") and counts:
+                yield prefix + name
+
+
+def twin_of(name: str) -> str:
+    """Return what the async twin of a method is called."""
+    room, _, verb = name.rpartition(".")
+    return f"{room}.a{verb}" if room else f"a{verb}"
+
+
+class IsolationSuite:
+    """Isolation as tests; override the fixture `backend` to yield an open, empty backend."""
+
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        """Yield an open, empty backend."""
+        raise NotImplementedError("override the fixture `backend` and yield an empty backend")
+
+    def test_every_public_method_has_a_call(self) -> None:
+        public = set(public_methods())
+        twins = {twin_of(name) for name in CALLS}
+        unknown = public - set(CALLS) - twins - OPENING
+        assert not unknown, f"add calls of {sorted(unknown)} to CALLS, with foreign ids"
+        gone = {name for name in CALLS if name not in public}
+        assert not gone, f"CALLS has methods that are no more: {sorted(gone)}"
+
+    @pytest.mark.parametrize("name", CALLS)
+    def test_no_method_shows_or_changes_another_namespace(
+        self, backend: Backend, name: str
+    ) -> None:
+        public = set(public_methods())
+        if name not in public:
+            pytest.skip("the method is no more; another test says so")
+        names = [one for one in (name, twin_of(name)) if one in public]
+        fill_own(backend)
+        alone = self._runs(backend, names, name)
+        fill_others(backend)
+        before = [contents(backend, namespace) for namespace in OTHERS]
+        fill_own(backend)
+        among = self._runs(backend, names, name)
+        assert [contents(backend, namespace) for namespace in OTHERS] == before
+        for one, other in zip(alone, among, strict=True):
+            for text in (one[0], other[0]):
+                found = [canary for canary in CANARIES if canary in text]
+                assert not [c for c in found if c not in _given(name)], text
+            if name not in OF_THE_STORE:
+                assert other[0] == one[0]
+                assert other[1] == pytest.approx(one[1], rel=0.01, abs=0.01)
+        assert set(backend.namespaces()) - {OWN} == set(OTHERS)
+
+    def _runs(self, backend: Backend, names: list[str], name: str) -> list[tuple[str, list[float]]]:
+        """Call each of `names` in a life of its own; return what came of it."""
+        results = []
+        for number, verb in enumerate(names):
+            if number:
+                fill_own(backend)
+            results.append(_run(backend, verb, CALLS[name]()))
+            backend.erase(OWN)
+        return results
+
+    def test_opening_shows_nothing_of_another_namespace(self, backend: Backend) -> None:
+        fill_others(backend)
+        before = [contents(backend, namespace) for namespace in OTHERS]
+        options: dict[str, Any] = {"namespace": OWN, "session": "own", "counter": "estimate"}
+        opened = [
+            AgentMemory.open(backend, **options),
+            asyncio.run(AgentMemory.aopen(backend, **options)),
+        ]
+        for memory in opened:
+            assert memory.messages() == []
+            assert memory.recall(ENGLISH) == []
+            assert memory.stats().sessions == 0
+            memory.close()
+        assert [contents(backend, namespace) for namespace in OTHERS] == before
+        assert OWN not in backend.namespaces()
+
+    @pytest.mark.parametrize("other", OTHERS, ids=ascii)
+    def test_what_others_erase_leaves_ours(self, backend: Backend, other: Any) -> None:
+        fill_own(backend)
+        fill_others(backend)
+        before = [contents(backend, space) for space in (OWN, *OTHERS) if space != other]
+        receipt = backend.erase(other)
+        assert receipt.entries >= 6
+        assert [contents(backend, space) for space in (OWN, *OTHERS) if space != other] == before
+        assert other not in backend.namespaces()
+
+
+def _given(name: str) -> set[str]:
+    """Return the canaries that a call itself brings in: a query, a filter, an id."""
+    text, _ = spilled([[args, options] for args, options in CALLS[name]()])
+    return {canary for canary in CANARIES if canary in text}
+
+
+def _run(backend: Backend, name: str, calls: list[Arguments]) -> tuple[str, list[float]]:
+    """Return all that calling `name` returned, raised and told."""
+    recorder = Recorder()
+    memory = open_own(backend, recorder)
+    room, _, verb = name.rpartition(".")
+    results: list[Any] = [repr(memory)]
+    member = getattr(getattr(memory, room) if room else memory, verb)
+    results.append(member)
+    for args, options in calls:
+        try:
+            results.append(_result(member, args, options))
+        except CtxplugError as exc:
+            results.append(exc)
+    with suppress(CtxplugError):
+        memory.close()
+    told = [[event.kind, event.scope, event.data] for event in recorder.events]
+    return spilled([results, told])
+
+
+def _result(method: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    done = method(*args, **options)
+    if inspect.isawaitable(done):
+
+        async def wait() -> Any:
+            return await done
+
+        return asyncio.run(wait())
+    return done
