@@ -10,8 +10,8 @@ greetings), and count all the same: each says who said it and when, and names no
 the turn does. What a digest keeps of a turn does not count.
 
 `question` is a policy that gives recall the window; `balanced` is the default, which keeps
-most of it for the talk and shows five memories word for word. `newest turns` is what trimming
-would keep. With --embedder SPEC, recall goes by meaning too.
+most of it for the talk and shows up to twenty memories word for word. `newest turns` is what
+trimming would keep. With --embedder SPEC, recall goes by meaning too.
 
     python benchmarks/retention_known.py [--embedder SPEC] [--json] [--data DIR]
 
@@ -44,12 +44,7 @@ from ctxplug.tokens import TokenCounter
 ROOT = Path(__file__).resolve().parents[1]
 SHARES = (0.05, 0.1, 0.2, 0.3)
 GOALS = (0.88, 0.93, 0.97, 0.98)
-POLICIES = {
-    "question": replace(
-        PRESETS["balanced"], name="question", keep_last=0, recall_share=0.99, recall_limit=None
-    ),
-    "balanced": PRESETS["balanced"],
-}
+POLICIES = {name: PRESETS[name] for name in ("question", "balanced")}
 
 
 def main() -> int:

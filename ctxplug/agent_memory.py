@@ -146,8 +146,8 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         `namespace` separates users and is required; `session` is one conversation, a new
         one when left out; `budget` is in tokens of one model call's whole input; `model`
         picks the token counter unless `counter` names one; `policy` is "aggressive",
-        "balanced", "conservative" or a ContextPolicy; `embedder`, such as "wordllama", lets
-        recall find by meaning too; `capture="auto"` makes memories of what users say of
+        "balanced", "conservative", "question" or a ContextPolicy; `embedder`, such as
+        "wordllama", lets recall find by meaning too; `capture="auto"` makes memories of what users say of
         themselves, by rules; `memory_policy` says how memories live, and `maintain_every` at
         which interval, in seconds, they are maintained in the background; `limits` hold for
         the namespace's spending, at `prices`.

@@ -178,7 +178,7 @@ def test_presets_compact_when_and_as_far_as_they_say() -> None:
     assert seen["conservative"][1] > 0.9
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name in PRESETS if PRESETS[name].keep_last])
 def test_a_preset_keeps_the_newest_units_word_for_word(name: str) -> None:
     memory = open_on(InMemoryBackend(), policy=name, budget=3_000)
     kept = PRESETS[name].keep_last

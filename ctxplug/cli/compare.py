@@ -26,6 +26,10 @@ values lost: arguments of later tool calls whose only source was gone.
 --json and --html show more."""
 
 
+# Nothing is asked of memory here, so "question" would show nothing of its own.
+OURS = tuple(name for name in PRESETS if name != "question")
+
+
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
     app.command("compare")(compare_)
@@ -59,7 +63,7 @@ def compare_(
             f"{file!r} holds no assistant message, so there is no model call to compare.",
             path=file,
         )
-    names = policies or [*PRESETS, *POLICIES]
+    names = policies or [*OURS, *POLICIES]
     counter = default_counter(model, Registry(installed()))
     with screen.progress() as bar:
         task = bar.add_task("comparing", total=calls * len(names))

@@ -44,8 +44,8 @@ class ContextPolicy:
     keep_last: int = 4
     keep_tools: tuple[str, ...] = ()
     shape_over: int | None = 1_500
-    recall_share: float = 0.2
-    recall_limit: int | None = 5
+    recall_share: float = 0.25
+    recall_limit: int | None = 20
     cache_seconds: float = 300.0
     cache_read: float = 0.1
     cache_write: float = 1.25
@@ -67,12 +67,22 @@ class ContextPolicy:
 
 PRESETS: Mapping[str, ContextPolicy] = {
     "aggressive": ContextPolicy(
-        name="aggressive", high=0.7, low=0.3, cold=0.4, keep_last=2, shape_over=600
+        name="aggressive",
+        high=0.7,
+        low=0.3,
+        cold=0.4,
+        keep_last=2,
+        shape_over=600,
+        recall_share=0.2,
+        recall_limit=10,
     ),
     "balanced": ContextPolicy(name="balanced"),
     "conservative": ContextPolicy(
         name="conservative", high=1.0, low=0.7, cold=0.9, keep_last=8, shape_over=4_000
     ),
+    "question": ContextPolicy(
+        name="question", keep_last=0, recall_share=0.99, recall_limit=None
+    ),  # for asking about a history: what is recalled has the window
 }
 
 
