@@ -147,10 +147,10 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         one when left out; `budget` is in tokens of one model call's whole input; `model`
         picks the token counter unless `counter` names one; `policy` is "aggressive",
         "balanced", "conservative", "question" or a ContextPolicy; `embedder`, such as
-        "wordllama", lets recall find by meaning too; `capture="auto"` makes memories of what users say of
-        themselves, by rules; `memory_policy` says how memories live, and `maintain_every` at
-        which interval, in seconds, they are maintained in the background; `limits` hold for
-        the namespace's spending, at `prices`.
+        "wordllama", lets recall find by meaning too; `capture="auto"` makes memories of what
+        users say of themselves, by rules; `memory_policy` says how memories live, and
+        `maintain_every` at which interval, in seconds, they are maintained in the background;
+        `limits` hold for the namespace's spending, at `prices`.
         Raises InvalidNamespaceError, UnknownComponentError, EmbedderChangedError (see
         `reindex`), or what the backend raises when it cannot be opened.
         """
