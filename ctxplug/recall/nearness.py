@@ -7,14 +7,15 @@ Places are ints, neighbours in a session differ by 1 (see `ctxplug.storage.Backe
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
-# How much a word counts that stands in a neighbour, by distance; the turn itself comes first.
-_BESIDE = ((-1, 0.6), (-2, 0.4), (1, 0.4), (-3, 0.2), (2, 0.2), (-4, 0.1), (3, 0.1))
-_FADE, _REACH = 0.8, 8
-_AROUND = tuple((k, _FADE ** abs(k)) for k in range(-_REACH, _REACH + 1))
+# How much a word counts by the distance of where it stands; the turn itself comes first.
+_SHARES = {0: 1.0, -1: 0.6, -2: 0.4, 1: 0.4, -3: 0.2, 2: 0.2, -4: 0.1, 3: 0.1}
+_REACH = 8
+_FADED = {distance: 0.8 ** abs(distance) for distance in range(-_REACH, _REACH + 1)}
 _SATURATION = 1.2
-REACHED = tuple(k for k, _ in _BESIDE)
+_RANKS = {distance: rank for rank, distance in enumerate(_SHARES)}
 
 
 class Nearness:
@@ -30,8 +31,8 @@ class Nearness:
                 held[place] = held.get(place, 0) | bit
         self.held: Mapping[int, int] = held
         self._numbers: dict[int, tuple[int, ...]] = {}
-        self._words: dict[int, float] = {}
-        self._topics: dict[int, float] = {}
+        self._order = sorted(held)
+        self._within: dict[int, list[tuple[int, int]]] = {}
 
     def worth(self, mask: int) -> float:
         """Return the sum of the values of the terms in `mask`."""
@@ -56,39 +57,52 @@ class Nearness:
                 break
         return found
 
+    def around(self, seeds: Iterable[int], count: int) -> list[int]:
+        """Return `count` places at or beside `seeds`, by what the best of these brings them."""
+        least: dict[int, float] = {}
+        for seed in seeds:
+            worth = self.own(seed)
+            for place, share in [(seed - offset, s * worth) for offset, s in _SHARES.items()]:
+                if share > least.get(place, 0.0):
+                    least[place] = share
+        return heapq.nlargest(count, least, key=least.__getitem__)
+
     def words(self, place: int) -> float:
         """Return the worth of the terms at and beside `place`, each where it counts most."""
-        known = self._words.get(place)
-        if known is not None:
-            return known
-        get = self.held.get
-        seen = get(place, 0)
-        total = self.worth(seen)
-        for offset, share in _BESIDE:
-            fresh = get(place + offset, 0) & ~seen
+        around = self._around(place)
+        if len(around) == 1:
+            offset, mask = around[0]
+            return _SHARES.get(offset, 0.0) * self.worth(mask)
+        total, seen = 0.0, 0
+        for offset, mask in sorted(around, key=_by_share):
+            fresh = mask & ~seen
             if fresh:
-                total += share * self.worth(fresh)
+                total += _SHARES.get(offset, 0.0) * self.worth(fresh)
                 seen |= fresh
-        self._words[place] = total
         return total
 
     def topic(self, place: int) -> float:
         """Return the worth of the terms around `place`, each saturating as it recurs."""
-        known = self._topics.get(place)
-        if known is not None:
-            return known
         counts: dict[int, float] = {}
-        get = self.held.get
-        for offset, share in _AROUND:
-            mask = get(place + offset)
-            if mask is not None:
-                for number in self._terms(mask):
-                    counts[number] = counts.get(number, 0.0) + share
+        for offset, mask in self._around(place):
+            for number in self._terms(mask):
+                counts[number] = counts.get(number, 0.0) + _FADED[offset]
         total = 0.0
         for number, count in counts.items():
             total += self._values[number] * count / (count + _SATURATION)
-        self._topics[place] = total
         return total
+
+    def _around(self, place: int) -> list[tuple[int, int]]:
+        """Return the distance and the terms of each place within reach that holds any."""
+        known = self._within.get(place)
+        if known is None:
+            known = self._within[place] = []
+            order, last = self._order, place + _REACH
+            for i in range(bisect_left(order, place - _REACH), len(order)):
+                if order[i] > last:
+                    break
+                known.append((order[i] - place, self.held[order[i]]))
+        return known
 
     def _terms(self, mask: int) -> tuple[int, ...]:
         """Return the numbers of the terms in `mask`."""
@@ -97,3 +111,7 @@ class Nearness:
             known = tuple(n for n in range(mask.bit_length()) if mask >> n & 1)
             self._numbers[mask] = known
         return known
+
+
+def _by_share(found: tuple[int, int]) -> int:
+    return _RANKS.get(found[0], len(_RANKS))

@@ -18,7 +18,7 @@ from typing import TypeAlias
 from ctxplug.errors import InvalidValueError
 from ctxplug.recall.indexing import NAME_MARK, name_terms
 from ctxplug.recall.meaning import Meaning, deviation, nearest, standardised, without_names
-from ctxplug.recall.nearness import REACHED, Nearness
+from ctxplug.recall.nearness import Nearness
 from ctxplug.recall.periods import bounds
 from ctxplug.recall.query import READ, Query, read
 from ctxplug.recall.recalled import Recalled
@@ -134,8 +134,7 @@ def _candidates(backend: Backend, where: Where, asked: _Asked, limit: int) -> li
     near = asked.near
     if not near.held:
         return _of_those_times(backend, where, asked.query, limit)
-    seeds = near.best(max(SEEDS, limit // 4))
-    places = set(seeds).union(place + offset for place in seeds for offset in REACHED)
+    places = near.around(near.best(max(SEEDS, limit // 4)), 2 * limit)
     return backend.glance(where, heapq.nlargest(limit, places, key=near.words))
 
 

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-COMMON = 4  # terms too common to be listed whole that `occurrences` lists in part
+COMMON = 2  # terms too common to be listed whole that `occurrences` lists in part
 
 T = TypeVar("T")
 Vector: TypeAlias = "Sequence[float] | npt.NDArray[np.float32]"
