@@ -516,3 +516,19 @@ def test_nearness_never_falls_when_a_term_is_added(
     assert more.own(place) <= more.words(place) + 1e-9 <= sum(values) + 2e-9
     best = more.best(5)
     assert [more.own(p) for p in best] == sorted(map(more.own, more.held), reverse=True)[:5]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "other"),
+    [
+        ("大熊猫", "国庆带女儿去成都看大熊猫。", "We fly to Berlin in May 2027."),
+        ("pandas", "she likes the pandas", "Maria Silva flies to Berlin on 3 May 2027."),
+    ],
+)
+def test_among_two_records_what_was_asked_for_outweighs_what_else_speaks_for_a_record(
+    asked: str, said: str, other: str
+) -> None:
+    memory = AgentMemory.open("memory:", namespace="u")
+    memory.add("user", said)
+    memory.add("assistant", other)
+    assert memory.recall(asked)[0].record.content == said

@@ -28,6 +28,7 @@ from ctxplug.storage import Backend, Glance, Where
 
 MAX_K = 10_000
 LISTED = 3_000  # places of terms that are read for one query
+SMALL = 200  # records, below which words are worth what they are among so many
 SEEDS = 100  # places with the worthiest words, whose neighbours are candidates too
 FEW = 50  # places of words, with which those of names are looked at too
 LOOKED_AT = 200  # candidates that are scored in full
@@ -127,6 +128,16 @@ def _ask(backend: Backend, where: Where, text: str, k: int, now: datetime) -> _A
 
 
 def _rarity(count: int, total: int) -> float:
+    """Return the worth of a word that `count` of `total` records hold (BM25's idf).
+
+    Among few records no word is rare, and what else speaks for a record would outweigh what
+    was asked for: there a word of one record is worth what it is among `SMALL`.
+    """
+    worth = _idf(count, total)
+    return worth if total >= SMALL else worth * _idf(1, SMALL) / _idf(1, total)
+
+
+def _idf(count: int, total: int) -> float:
     return math.log(1 + (max(0, total - count) + 0.5) / (count + 0.5))
 
 
