@@ -119,6 +119,19 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         self._capture = self._to_capture(capture)
         self._closed = False
         self._maintain_every(maintain_every)
+        self._settings: dict[str, Any] = {  # of memories beside this one
+            "counter": counter,
+            "budget": budget,
+            "policy": policy,
+            "model": model,
+            "limits": limits,
+            "prices": prices,
+            "embedder": embedder,
+            "capture": capture,
+            "memory_policy": memory_policy,
+            "plugins": plugins,
+        }
+        self._beside: AgentMemory | None = None
         self._release = weakref.finalize(self, release, backend) if shared else None
 
     @classmethod
@@ -193,6 +206,33 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
                 release(backend)
             raise
 
+    def beside(
+        self,
+        *,
+        session: str | None = None,
+        namespace: str | Iterable[str] | None = None,
+        agent: str | None = None,
+        budget: int | None = None,
+        policy: str | ContextPolicy | None = None,
+    ) -> AgentMemory:
+        """Return a memory of another session or namespace on this one's store.
+
+        What is left out is as here, but the session, which is a new one. It lives no longer
+        than this memory is open, and is maintained by `maintain`, never in the background.
+        """
+        self._refuse_closed()
+        changes: dict[str, Any] = {} if budget is None else {"budget": budget}
+        if policy is not None:
+            changes["policy"] = to_policy(policy)
+        scope = Scope(
+            self.scope.namespace if namespace is None else to_namespace(namespace),
+            new_id() if session is None else to_session(session),
+            self.scope.agent if agent is None else check_label(agent, "agent"),
+        )
+        memory = AgentMemory(self.backend, scope, **{**self._settings, **changes})
+        memory._beside = self  # the store is closed with the last that was opened
+        return memory
+
     @cached_property
     def usage(self) -> UsageLedger:
         """What the namespace spends on model calls, and its limits."""
@@ -205,6 +245,17 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
             limits=self._limits,
             notify=self._tell,
         )
+
+    @property
+    def plugins(self) -> Plugins:
+        """The plugins it was opened with, for what is stored beside it by the same rules."""
+        plugins: Plugins = self._settings["plugins"]
+        return plugins
+
+    @property
+    def redacts(self) -> bool:
+        """Whether plugins may change what is added before it is stored."""
+        return self._guards.redacts
 
     # -- the log ---------------------------------------------------------------------
 
@@ -242,10 +293,10 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
             captured.tell(self._tell)
         return stored
 
-    def messages(self) -> list[Message]:
-        """Return all messages of the session, oldest first, as they were stored."""
+    def messages(self, last: int | None = None) -> list[Message]:
+        """Return the messages of the session, or its `last`, oldest first, as they were stored."""
         self._refuse_closed()
-        return list(self._log.messages())
+        return list(self._log.messages()) if last is None else self._log.newest(last)
 
     def original(self, ref: str) -> tuple[Message, ...]:
         """Return the messages, byte for byte, behind a reference in a shortened part.
@@ -493,9 +544,9 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         """Async twin of `extend`."""
         return await self.backend.arun(partial(self.extend, list(messages)))
 
-    async def amessages(self) -> list[Message]:
+    async def amessages(self, last: int | None = None) -> list[Message]:
         """Async twin of `messages`."""
-        return await self.backend.arun(self.messages)
+        return await self.backend.arun(partial(self.messages, last))
 
     async def acontext(self, query: str | None = None, **options: Any) -> ContextWindow:
         """Async twin of `context`."""

@@ -29,6 +29,11 @@ class Guards:
         self._redactors = [Guard(i) for i in plugins.implementations("redact")]
         self._judges = [Guard(i) for i in plugins.implementations("judge_memory")]
 
+    @property
+    def redacts(self) -> bool:
+        """Whether there is any redactor."""
+        return bool(self._redactors)
+
     def redact(self, text: str, scope: Scope) -> str:
         """Return `text` as the redactors leave it; raise GuardError if one fails."""
         for guard in self._redactors:

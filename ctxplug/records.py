@@ -108,7 +108,11 @@ def to_tags(tags: Iterable[str] | str | None) -> tuple[str, ...]:
     """Return `tags` as a tuple without doubles; one text is one tag."""
     if tags is None:
         return ()
-    return (tags,) if isinstance(tags, str) else tuple(dict.fromkeys(tags))
+    if isinstance(tags, str):
+        return (tags,)
+    if not isinstance(tags, Iterable):
+        raise InvalidValueError(f"A text, or several, is expected, not {tags!r:.60}.")
+    return tuple(dict.fromkeys(tags))
 
 
 def _check(record: MemoryRecord) -> None:

@@ -31,6 +31,11 @@ def to_namespace(value: str | Iterable[str]) -> Namespace:
     A label is non-empty text of at most 128 bytes in NFC without "/", control
     characters or surrogates; case counts. Raises InvalidNamespaceError otherwise.
     """
+    if not isinstance(value, Iterable):
+        raise InvalidNamespaceError(
+            f"A namespace is text such as 'acme/alice', or its labels, not {value!r:.60}.",
+            path="namespace",
+        )
     labels = tuple(value.split("/")) if isinstance(value, str) else tuple(value)
     if not labels or len(labels) > MAX_LABELS:
         raise InvalidNamespaceError(

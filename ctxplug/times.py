@@ -23,7 +23,11 @@ def to_datetime(value: datetime | str | float | None) -> datetime:
         if isinstance(value, datetime):
             return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except (ValueError, OverflowError, OSError) as exc:
-        raise InvalidValueError(f"{value!r} is not a time: {exc}.", path="time") from exc
+        raise InvalidValueError(
+            f"{value!r} is not a time; give ISO 8601, such as 2026-05-01 or 2026-05-01T18:30+08:00,"
+            " or seconds since 1970.",
+            path="time",
+        ) from exc
     raise InvalidValueError(
         f"{value!r} is not a time; give a datetime, ISO 8601 text or seconds since 1970.",
         path="time",

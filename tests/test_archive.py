@@ -21,12 +21,13 @@ from ctxplug import AgentMemory, Message, ToolCallPart, ToolResultPart
 from ctxplug.cli.app import app
 from ctxplug.errors import InvalidValueError, NotFoundError, UnsupportedError
 from ctxplug.exchange import export_lines, import_export
-from ctxplug.memories.archive import is_cold
+from ctxplug.memories.archive import archive, is_cold
 from ctxplug.memories.policy import MemoryPolicy
 from ctxplug.plugins import Plugins
-from ctxplug.storage import ArchiveLog, Backend, Embed, Put, Stream, Where
+from ctxplug.storage import ArchiveLog, Backend, Embed, Put, Stream, Touch, Unarchive, Where
 from ctxplug.storage.in_memory import InMemoryBackend
-from ctxplug.storage.sqlite import SqliteBackend
+from ctxplug.storage.sqlite import SqliteBackend, log
+from ctxplug.storage.sqlite import archive as sqlite_archive
 from ctxplug.testing.children import start_python
 
 PLUGINS = Plugins(load_entry_points=False)
@@ -236,12 +237,32 @@ def test_what_expires_in_the_archive_goes(backend: Backend) -> None:
     backend.write(Put(aged, "window seat"))
     assert memory.archive().records == 1
     [held] = backend.archived(Where(NS))
-    from ctxplug.memories.archive import archive
-
     later = archive(backend, NS, backend.write, now=NOW + timedelta(days=2))
     assert (later.expired, later.records) == (1, 0)
     assert backend.archived(Where(NS)) == []
     assert held.record == aged
+
+
+def test_what_was_renewed_meanwhile_does_not_go(backend: Backend) -> None:
+    """It had expired when the archive was looked through, and lives when it should be dropped."""
+    memory, ends = memory_on(backend), NOW + timedelta(days=1)
+    for text in ("window", "aisle"):
+        record = memory.remember(text, importance=0.5)
+        aged = record.evolve(created_at=LONG_AGO, valid_from=None, expires_at=ends)
+        backend.write(Put(aged, text))
+    memory.archive()
+    ids = [one.record.id for one in backend.archived(Where(NS))]
+
+    def overtaken(*ops: Any) -> list[int]:
+        backend.write(Unarchive(NS, ids=(ids[0],)))
+        backend.write(Touch(NS, (ids[0],), NOW, NOW + timedelta(days=9)))
+        return backend.write(*ops)
+
+    later = {"now": NOW + timedelta(days=2), "before": LONG_AGO}
+    assert archive(backend, NS, overtaken, **later).expired == 0
+    assert archive(backend, NS, backend.write, **later).expired == 1
+    assert [record.id for record in backend.find(Where(NS))] == [ids[0]]
+    assert backend.archived(Where(NS)) == []
 
 
 def test_vectors_are_made_again(backend: Backend) -> None:
@@ -474,19 +495,42 @@ def test_a_read_that_a_move_overtakes_begins_anew(
         before = one.read(stream, newest_first=newest_first)
         if way == "out of it":
             elsewhere.archive()
-        lookup = one._stream
 
         def overtaken(*args: Any) -> Any:
-            found = lookup(*args)
             monkeypatch.undo()
+            found = log.look_up(*args)
             if way != "out of it":
                 elsewhere.archive()
             if way != "into the archive":
                 elsewhere.unarchive()
             return found
 
-        monkeypatch.setattr(one, "_stream", overtaken)
+        monkeypatch.setattr(log, "look_up", overtaken)
         assert one.read(stream, newest_first=newest_first) == before
+
+
+def test_what_comes_back_and_goes_again_while_it_is_read_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, stream = tmp_path / "agent.db", Stream(NS, "old")
+    with SqliteBackend(path, synchronous="normal") as one, SqliteBackend(path) as two:
+        talk(one, "old", 5).archive()
+        opened = sqlite_archive.data_of
+
+        def overtaken(*args: Any) -> Any:
+            monkeypatch.undo()
+            memory_on(two).unarchive()
+            memory_on(two).archive()
+            return opened(*args)
+
+        for look in (
+            lambda: one.read(stream),
+            lambda: one.read(stream, newest_first=True),
+            lambda: one.archived(Where(NS)),
+        ):
+            before = look()
+            monkeypatch.setattr(sqlite_archive, "data_of", overtaken)
+            assert look() == before != []
 
 
 def test_a_log_that_came_back_meanwhile_is_not_archived_without_its_words(
@@ -509,6 +553,10 @@ def test_check_names_a_damaged_segment(tmp_path: Path) -> None:
         "is damaged": "UPDATE segments SET data = zeroblob(40)",
         "has gaps": "DELETE FROM segments",
         "other items": "UPDATE segments SET records = records + 1",
+        "holds other": "UPDATE segments SET kinds = json_array('note')",
+        "items than": "UPDATE segments SET pinned = pinned + 1",
+        "another namespace": "UPDATE segments SET namespace = 99",
+        "segment 1 of the archive: A segment": "UPDATE segments SET words = zeroblob(9)",
     }
     sound = path.read_bytes()
     for what, change in changes.items():

@@ -20,7 +20,8 @@ SAMPLE = ROOT / "examples" / "trip_planner.jsonl"
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "CTXPLUG_PLUGINS": ""}
 COMMANDS = (
     *("demo", "replay", "sessions", "show", "chat-log", "context", "recall", "stats"),
-    *("check", "backup", "export", "import", "plugins"),
+    *("check", "backup", "export", "import", "plugins", "memories", "maintain", "archive"),
+    *("erase", "reindex", "usage", "compare"),
 )
 
 

@@ -15,12 +15,14 @@ import pytest
 
 from ctxplug import AgentMemory
 from ctxplug.errors import StorageError
-from ctxplug.storage import Put, Stream, Where
+from ctxplug.storage import ArchiveLog, ArchiveRecords, Put, Stream, Unarchive, Where
 from ctxplug.storage.sqlite import SqliteBackend
 from ctxplug.storage.sqlite.backend import Synchronous
 from ctxplug.testing.backend_data import NS, STREAM, memory, note, numbers, said
 from ctxplug.testing.children import run_python, start_python
 from ctxplug.testing.disks import RecordingDisk, write_files
+
+IDS = tuple(f"m{number}" for number in range(100))
 
 # -- kill -9 -----------------------------------------------------------------------------------
 
@@ -239,6 +241,63 @@ def test_the_simulation_shows_the_loss_on_a_disk_that_does_not_sync(
         except (StorageError, AssertionError):
             bad += 1
     assert bad >= 8
+
+
+class PowerLossWhileArchiving:
+    """A recorded run that moves a log and records into the archive and out of it."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "agent.db"
+        SqliteBackend(path).close()
+        self.start = {str(path): path.read_bytes()}
+        self.acknowledged: list[int] = []
+        with RecordingDisk() as self.disk, SqliteBackend(path) as backend:
+            for number in range(90):
+                text = f"word{number} {random.Random(number).randbytes(300).hex()}"
+                backend.write(said(text, f"word{number}"), Put(memory(f"m{number}"), "m"))
+                self.acknowledged.append(self.disk.moment)
+                if number % 6 == 5:
+                    terms = {n + 1: f"word{n}" for n in range(number + 1)}
+                    records = tuple(backend.find(Where(NS, kinds=["fact"])))
+                    backend.write(ArchiveLog(STREAM, number - 2, terms))
+                    backend.write(ArchiveRecords(NS, records, dict.fromkeys(IDS, "m")))
+                if number % 24 == 20:
+                    backend.write(Unarchive(NS, "trip", most=10), Unarchive(NS, ids=IDS[:9]))
+                if number % 30 == 29:
+                    backend.write(Put(memory("x", namespace=("scratch",))))
+                    backend.erase(("scratch",))
+
+    def require_all(self, folder: Path, seed: int) -> None:
+        moment = random.Random(seed).randrange(self.acknowledged[0], self.disk.moment + 1)
+        folder.mkdir()
+        write_files(self.disk.after_power_loss(moment, self.start, seed), folder)
+        acknowledged = sum(ack <= moment for ack in self.acknowledged)
+        with SqliteBackend(folder / "agent.db") as backend:
+            assert backend.check().problems == ()
+            texts = [e.body["message"]["content"][0]["text"] for e in backend.read(STREAM)]
+            assert [text.split()[0] for text in texts] == [f"word{n}" for n in range(len(texts))]
+            assert acknowledged <= len(texts) <= acknowledged + 1
+            everything = [
+                *backend.find(Where(NS)),
+                *(a.record for a in backend.archived(Where(NS))),
+            ]
+            ids = {f"m{n}" for n in range(len(texts))} | {
+                f"trip@{n + 1}" for n in range(len(texts))
+            }
+            assert sorted(record.id for record in everything) == sorted(ids)
+            backend.write(Unarchive(NS, "trip"), Unarchive(NS))
+            for number in range(len(texts)):
+                assert len(backend.search(Where(NS), terms=[f"word{number}"])) == 1
+            assert len(backend.search(Where(NS), terms=["m"], limit=999)) == len(texts)
+            assert backend.check().problems == ()
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_doubled_when_the_power_fails_while_archiving(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    run = PowerLossWhileArchiving(tmp_path / "made")
+    for seed in range(100):
+        run.require_all(tmp_path / f"{seed}", seed)
 
 
 # -- many processes ------------------------------------------------------------------------------

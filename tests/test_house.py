@@ -24,15 +24,19 @@ from ctxplug import hookspecs
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(ctxplug.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OF_INTEGRATIONS = ("langchain-",)  # pages that the tests of an integration run, with what it needs
+DOCUMENTS = [
+    ROOT / "README.md",
+    *(p for p in sorted((ROOT / "docs").glob("*.md")) if not p.name.startswith(OF_INTEGRATIONS)),
+]
 
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 40
 # Name the file or "file:function", its own limit, and why it is better whole than split.
 LONGER: dict[str, int] = {
-    "agent_memory.py": 660,  # the front door: every verb of the contract with its a-twin
+    "agent_memory.py": 700,  # the front door: every verb of the contract with its a-twin
     "agent_memory.py:AgentMemory.open": 72,  # its signature and docstring are the contract
-    "agent_memory.py:AgentMemory.__init__": 50,  # what `open` takes, and the parts made of it
+    "agent_memory.py:AgentMemory.__init__": 64,  # what `open` takes, and the parts made of it
     "cli/compare.py:compare_": 48,  # options with their help
     "cli/memories.py:list_": 46,  # options with their help
     "codec.py:plain": 42,  # one branch for each type of JSON

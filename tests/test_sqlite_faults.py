@@ -7,20 +7,21 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apsw
 import pytest
 
 from ctxplug import AgentMemory, Message
 from ctxplug.errors import StorageError, StorageFullError
-from ctxplug.storage import Delete, Op, Put, Where
+from ctxplug.storage import ArchiveLog, ArchiveRecords, Delete, Op, Put, Unarchive, Where
 from ctxplug.storage.sqlite import SqliteBackend
 from ctxplug.testing.backend_data import NS, START, STREAM, at, memory, note, numbers, said
 from ctxplug.testing.children import run_python
 from ctxplug.testing.disks import Call, FailingDisk
 
 T = TypeVar("T")
+CANARY = "zqvkanarienvogelx"
 
 # -- full ------------------------------------------------------------------------------------
 
@@ -128,11 +129,29 @@ def work(folder: Path) -> tuple[list[int], int]:
             done.append(i)
             assert numbers(twice(partial(backend.read, STREAM, kinds=["note"]))) == done
         twice(partial(backend.write, Delete(NS, "m0")))
+        there_and_back(backend, twice)
         assert len(twice(partial(backend.search, Where(NS), terms=["消息"]))) == len(done)
-        twice(partial(backend.erase, ("nobody",)))
+        twice(partial(backend.write, Put(memory("s", CANARY, namespace=("scratch",)), "s")))
+        receipt = twice(partial(backend.erase, ("scratch",)))
+        assert (receipt.records, len(receipt.marks)) == (1, 8)
+        assert CANARY.encode() not in (folder / "agent.db").read_bytes()
         assert twice(backend.check).problems == ()
         twice(backend.close)
     return done, failures
+
+
+def there_and_back(backend: SqliteBackend, twice: Callable[[Callable[[], Any]], Any]) -> None:
+    """Archive what there is, look for it, and bring it back."""
+    head = twice(partial(backend.head, STREAM))
+    records = tuple(twice(partial(backend.find, Where(NS, kinds=["fact"]))))
+    log = ArchiveLog(STREAM, head, dict.fromkeys(range(1, head + 1), "消息"), after=0)
+    moved = ArchiveRecords(NS, records, {record.id: "记忆" for record in records})
+    assert twice(partial(backend.write, log, moved)) == [head, len(records)]
+    found = twice(partial(backend.archived, Where(NS), ["记忆"]))
+    assert {one.record.id for one in found} == {record.id for record in records}
+    back = partial(backend.write, Unarchive(NS, "trip", most=2), Unarchive(NS))
+    assert twice(back) == [2, len(records)]
+    assert twice(partial(backend.write, Unarchive(NS, "trip"))) == [head - 2]
 
 
 def work_on_a_failing_disk(

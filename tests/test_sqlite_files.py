@@ -24,7 +24,7 @@ from ctxplug.errors import (
     StorageError,
     UnknownComponentError,
 )
-from ctxplug.storage import Put, Stream, Where
+from ctxplug.storage import ArchiveLog, ArchiveRecords, Put, Stream, Where
 from ctxplug.storage.sqlite import SqliteBackend, open_sqlite
 from ctxplug.testing.backend_data import NS, STREAM, memory, note, numbers, said
 from ctxplug.testing.children import run_python, start_python
@@ -536,7 +536,7 @@ def test_words_that_are_few_in_a_large_index_go_too(tmp_path: Path) -> None:
         assert backend.check().problems == ()
 
 
-@pytest.mark.parametrize("name", ["_stream", "find_namespace"])
+@pytest.mark.parametrize("name", ["look_up", "find_namespace"])
 def test_who_looked_up_a_log_just_before_an_erasure_reads_nothing_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -546,8 +546,8 @@ def test_who_looked_up_a_log_just_before_an_erasure_reads_nothing_of_another(
         other = Stream(("other",), "trip")
         backend.write(note(1), Put(memory("m")))
 
-        module = sys.modules["ctxplug.storage.sqlite.backend"]
-        place: object = backend if name == "_stream" else module
+        module = "log" if name == "look_up" else "backend"
+        place = sys.modules[f"ctxplug.storage.sqlite.{module}"]
         lookup = getattr(place, name)
 
         def then_erase(*args: object) -> object:
@@ -558,7 +558,7 @@ def test_who_looked_up_a_log_just_before_an_erasure_reads_nothing_of_another(
             return number
 
         monkeypatch.setattr(place, name, then_erase)
-        assert (backend.read(STREAM) if name == "_stream" else backend.find(Where(NS))) == []
+        assert (backend.read(STREAM) if name == "look_up" else backend.find(Where(NS))) == []
         assert numbers(backend.read(other)) == [2]
 
 
@@ -573,9 +573,45 @@ def test_erase_says_so_while_a_reader_elsewhere_holds_on_to_old_pages(tmp_path: 
         assert backend.find(Where(("acme", "secret"))) == []
         reader.execute("COMMIT")
         reader.close()
-        assert backend.erase(("acme", "secret")).remaining == 0
+        receipt = backend.erase(("acme", "secret"))  # of what the first one deleted
+        assert (receipt.remaining, receipt.records > 0, len(receipt.marks) > 0) == (0, True, True)
+        assert backend.erase(("acme", "secret")).records == 0
         assert occurrences(path) == {}
         require_others(backend)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["opened", "opened and erased"])
+def test_an_erasure_that_was_cut_short_is_finished_by_the_next_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The rows were gone, but not their text, when the process ended; its receipt is not lost."""
+    path, secret = tmp_path / "agent.db", ("acme", "secret")
+    with SqliteBackend(path) as backend:
+        keep_secrets(backend)
+
+        def killed(*args: object, **options: object) -> None:
+            raise SystemExit
+
+        monkeypatch.setattr("ctxplug.storage.sqlite.integrity.scrub", killed)
+        with pytest.raises(SystemExit):
+            backend.erase(secret)
+        monkeypatch.undo()
+        assert backend.namespaces(secret) == []
+    assert occurrences(path) != {}
+    with SqliteBackend(path, read_only=True) as backend:
+        assert backend.check().problems == ()
+    assert occurrences(path) != {}
+    with SqliteBackend(path) as backend:
+        if again:
+            keep_secrets(backend)
+            once = backend.count(Where(secret))
+            receipt = backend.erase(secret)
+            assert (receipt.records, len(receipt.marks) // 8) >= (2 * once, 2)
+            assert backend.erase(secret).marks == b""
+        assert occurrences(path) == {}
+        assert backend.check().problems == ()
+    assert occurrences(path) == {}
+    assert b"acme/secret" not in path.read_bytes()
 
 
 # -- check ---------------------------------------------------------------------------------
@@ -590,6 +626,10 @@ TAMPERINGS = {
     "words of no searchable record": "DELETE FROM records WHERE rowid = 3",
     "searchable records wrongly": "UPDATE namespaces SET searchable = searchable + 1",
     "of no namespace": "DELETE FROM namespaces",
+    "entries that are damaged": "UPDATE entries SET pinned = 1 - pinned WHERE id % 9 = 1",
+    "records that are damaged": "UPDATE records SET crc = crc + 1 WHERE rowid = 4",
+    "they do not hold: 'm3'": "UPDATE records SET kind = 'other' WHERE id = 'm3'",
+    "they do not hold: 'm4'": "UPDATE records SET expires_at = 9 WHERE id = 'm4'",
     "fts5": "UPDATE words_data SET block = zeroblob(40) WHERE id > 1000",
 }
 
@@ -604,6 +644,31 @@ def test_check_names_what_is_wrong(store: Path, problem: str) -> None:
         report = backend.check()
     assert not report.ok
     assert problem in "; ".join(report.problems)
+
+
+def test_a_byte_that_changed_within_a_row_is_refused_and_named(tmp_path: Path) -> None:
+    """SQLite itself would return it: what it holds is no tree, and any text will do."""
+    path = tmp_path / "agent.db"
+    with SqliteBackend(path) as backend:
+        backend.write(said("the canary sings", "canary"), Put(memory("m", "the canary sings")))
+        backend.write(said("shelved", "canary", Stream(NS, "old")), Put(memory("n", "shelved")))
+        log = ArchiveLog(Stream(NS, "old"), 1, {1: "canary"})
+        backend.write(log, ArchiveRecords(NS, (memory("n", "shelved"),), {}))
+    sound = path.read_bytes()
+    assert sound.count(b"canary sings") == 2
+    places = [place for place in range(len(sound)) if sound.startswith(b"canary sings", place)]
+    zipped = [place for place in range(len(sound)) if sound.startswith(b"\x78\x9c", place)]
+    assert len(zipped) == 4  # the words and the data of two segments
+    for place in [*places, *(start + 10 for start in zipped)]:
+        path.write_bytes(sound)
+        overwrite(path, place, bytes([sound[place] ^ 1]))
+        with SqliteBackend(path) as backend:
+            assert not backend.check().ok
+            with pytest.raises(CorruptStoreError):
+                backend.find(Where(NS))
+                backend.archived(Where(NS), ["canary"])
+                backend.archived(Where(NS))
+            backend.write(note(1))
 
 
 def test_check_reports_damage_that_came_while_the_store_was_open(store: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from ctxplug.agent_memory import AgentMemory
 from ctxplug.cli import options, screen, stores
 from ctxplug.errors import InvalidValueError
+from ctxplug.scope import namespace_key
 from ctxplug.storage import Backend
 
 _AGE = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
@@ -25,7 +26,9 @@ def register(app: typer.Typer) -> None:
 def archive(
     target: options.Target,
     namespace: options.Namespace = None,
-    session: options.Session = None,
+    session: Annotated[
+        str | None, typer.Option("--session", "-s", help="Only this conversation.")
+    ] = None,
     older_than: Annotated[
         str, typer.Option("--older-than", help="What was not used for so long: 30d, 12h, 0s.")
     ] = "30d",
@@ -41,7 +44,9 @@ def archive(
 
     Example: ctxplug archive agent.db --older-than 90d
     """
-    age = to_age(older_than)
+    to_age(older_than)
+    if restore and search is not None:
+        raise InvalidValueError("Give --search or --restore, not both.", path="restore")
     with stores.opened(target) as backend:
         chosen = stores.choose_namespace(backend, namespace)
         if session is not None:
@@ -53,7 +58,7 @@ def archive(
         elif restore:
             _restore(memory, session, json)
         else:
-            _archive(memory, backend, age, session, json)
+            _archive(memory, backend, older_than, session, json)
 
 
 def to_age(text: str) -> timedelta:
@@ -68,20 +73,24 @@ def to_age(text: str) -> timedelta:
 
 
 def _archive(
-    memory: AgentMemory, backend: Backend, age: timedelta, session: str | None, json: bool
+    memory: AgentMemory, backend: Backend, older_than: str, session: str | None, json: bool
 ) -> None:
-    report = memory.archive(age, sessions=session)
+    report = memory.archive(to_age(older_than), sessions=session)
     held = backend.archive_state(memory.scope.namespace)
     if json:
         in_all = {"entries": held.entries, "records": held.records, "bytes": held.nbytes}
         screen.print_json(report.to_dict() | {"archive": in_all})
         return
     out = screen.out()
-    out.print(
-        f"Archived {report.entries:,} log entries of {len(report.sessions):,} sessions and"
-        f" {report.records:,} memories: {report.bytes_before:,} bytes became"
-        f" {report.bytes_after:,} ({report.ratio:.1f} to 1)."
-    )
+    if report.entries or report.records:
+        out.print(
+            f"Archived {report.entries:,} log entries of {len(report.sessions):,} sessions and"
+            f" {report.records:,} memories: {report.bytes_before:,} bytes became"
+            f" {report.bytes_after:,} ({report.ratio:.1f} to 1)."
+        )
+    else:
+        unused = f"nothing that can be archived was unused for {screen.safe(older_than)}"
+        out.print(f"Archived 0 log entries and 0 memories: {unused}.")
     if report.expired:
         out.print(f"{report.expired:,} archived memories had expired and are gone.")
     out.print(f"The archive holds {held.entries:,} entries and {held.records:,} memories.")
@@ -101,6 +110,10 @@ def _search(memory: AgentMemory, query: str, session: str | None, json: bool) ->
         rows = [{"score": one.score, "record": one.record.to_dict()} for one in found]
         screen.print_json(rows)
         return
+    name = screen.safe(namespace_key(memory.scope.namespace))
+    if not found:
+        screen.out().print(f"Nothing in the archive of {name} matches.")
+        return
     rows_shown = [
         (
             screen.when(one.record.created_at),
@@ -110,5 +123,6 @@ def _search(memory: AgentMemory, query: str, session: str | None, json: bool) ->
         )
         for one in found
     ]
-    title = f"{len(found)} found in the archive"
-    screen.out().print(screen.table(title, ("when", "kind", "id", "text"), rows_shown))
+    out = screen.out()
+    out.print(screen.table("", ("when", "kind", "id", "text"), rows_shown))
+    out.print(f"[dim]{len(found):,} found in the archive of {name}.[/]")

@@ -46,13 +46,23 @@ def erase(
     with stores.opened(target) as backend:
         chosen = stores.choose_namespace(backend, namespace)
         name = namespace_key(chosen)
-        if not yes and not typer.confirm(
-            f"Erase all sessions and memories of {screen.visible(name)!r}, for good?", err=True
-        ):
-            raise CtxplugError("Nothing was erased.")
+        if not yes:
+            _confirm(name)
         # Not closed, as it does not own the store.
         done = AgentMemory.open(backend, namespace=chosen).erase()
     _report(done, receipt, json)
+
+
+def _confirm(name: str) -> None:
+    question = f"Erase all sessions and memories of {screen.visible(name)!r}, for good?"
+    try:
+        confirmed = typer.confirm(question, err=True)
+    except typer.Abort as exc:
+        raise CtxplugError(
+            "Nobody is there to confirm, so nothing was erased; --yes erases without asking."
+        ) from exc
+    if not confirmed:
+        raise CtxplugError("Nothing was erased.")
 
 
 def _report(done: EraseReceipt, receipt: str | None, json: bool) -> None:

@@ -133,6 +133,7 @@ def recall(
     until: options.Until = None,
     as_of: options.AsOf = None,
     session: options.OneSession = None,
+    embedder: options.Embedder = None,
     why: Annotated[bool, typer.Option("--why", help="Show the parts of each score.")] = False,
     full: options.Full = False,
     json: options.Json = False,
@@ -144,7 +145,7 @@ def recall(
     with stores.opened(target) as backend:
         chosen = stores.choose_namespace(backend, namespace)
         # Not closed, as it does not own the store: closing would count what was recalled.
-        found = AgentMemory.open(backend, namespace=chosen).recall(
+        found = AgentMemory.open(backend, namespace=chosen, embedder=embedder).recall(
             query,
             k=k,
             kinds=kind or None,
@@ -155,9 +156,8 @@ def recall(
             session=session,
         )
     if json:
-        records = [as_json(one.record) for one in found]
-        parts = [{"score": one.score, "why": dict(one.why)} for one in found]
-        screen.print_json([p | {"record": r} for p, r in zip(parts, records, strict=True)])
+        rows = ((one.score, dict(one.why), as_json(one.record)) for one in found)
+        screen.print_json([dict(zip(("score", "why", "record"), r, strict=True)) for r in rows])
     elif found:
         print_found(found, full=full, why=why)
     else:

@@ -278,9 +278,9 @@ def _print_list(found: list[MemoryRecord], k: int, full: bool) -> None:
         for record in shown
     ]
     count = f"{len(shown):,} of {_count(len(found))}" if len(found) > k else _count(len(found))
-    note = f"[dim]{count}. ctxplug memories show TARGET ID shows one in full.[/]"
     columns = ["id, made", "kind, tier", "#imp.", "from, by", "text"]
-    console.print(screen.table("", columns, rows, caption=note))
+    console.print(screen.table("", columns, rows))
+    console.print(f"[dim]{count}. ctxplug memories show TARGET ID shows one in full.[/]")
 
 
 def _count(number: int) -> str:

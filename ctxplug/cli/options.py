@@ -27,7 +27,7 @@ Model: TypeAlias = Annotated[
 Full: TypeAlias = Annotated[bool, typer.Option("--full", help="Cut nothing.")]
 Limit: TypeAlias = Annotated[int, typer.Option("--k", "-k", min=1, help="How many at most.")]
 Kinds: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--kind", help="Only this kind, such as message; repeatable.")
+    list[str] | None, typer.Option("--kind", help="Only this kind, such as preference; repeatable.")
 ]
 Tags: TypeAlias = Annotated[
     list[str] | None, typer.Option("--tag", help="Only with this tag; all of them if repeated.")
@@ -38,6 +38,9 @@ Since: TypeAlias = Annotated[
 Until: TypeAlias = Annotated[str | None, typer.Option("--until", help="Before this time.")]
 AsOf: TypeAlias = Annotated[
     str | None, typer.Option("--as-of", help="What held at this time, such as 2026-05-01.")
+]
+Embedder: TypeAlias = Annotated[
+    str | None, typer.Option("--embedder", "-e", help="By meaning too, such as wordllama.")
 ]
 OneSession: TypeAlias = Annotated[
     str | None, typer.Option("--session", "-s", help="Only what was said or made in this one.")

@@ -36,7 +36,7 @@ RESULT_DECAY = 0.85  # from one piece of a result to the next, or tables would c
 LONGEST_VALUE = 60  # characters of an argument or leaf value
 
 _LEAF = re.compile(r'"([\w.-]{1,40})"\s*:\s*(?:"([^"\\\n]{1,60})"|(-?\d[\d.eE+-]*))')
-_RUN = re.compile(rf"(?:[^\W{CJK}]|[@./:#$€£¥%+-])+")
+_RUN = re.compile(rf"(?:[^\W{CJK}]|[@./:#$€£¥%+-]|(?<=\d),(?=\d{{3}}(?!\d)))+")
 _CODE = re.compile(r"\d|@|[A-Z][A-Z_]{2}")  # what makes a run an identifier, number or address
 _FOLDED = 4_000_000  # characters of one result that are looked at
 

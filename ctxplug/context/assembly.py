@@ -10,24 +10,24 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ctxplug import codec
 from ctxplug.compression import Unit, total
 from ctxplug.context.compaction import Compacted
 from ctxplug.context.components import Components
+from ctxplug.context.fixed_parts import FixedParts
 from ctxplug.context.gate import Gain, warmth
 from ctxplug.context.policy import ContextPolicy
-from ctxplug.context.recalled import ids_of, is_block, query_of, to_block
+from ctxplug.context.recalled import is_block, newest_ids, query_of, to_block
 from ctxplug.context.room import Sizes, gain_of, make_room, space_for_block, squeeze
 from ctxplug.context.state import WindowState
 from ctxplug.context.window import ContextWindow, WindowReport
 from ctxplug.errors import EmptyContextError, ReadOnlyError
 from ctxplug.messages import Logged, Message, ThinkingPart
 from ctxplug.storage import Backend, Entry, Stream
-from ctxplug.tokens import TokenCounter, count_tools
+from ctxplug.tokens import TokenCounter
 
 BUDGETS = 4  # how many budgets of one session are kept up to date at once
 BACKLOG = 4  # a log that was filled without windows is compacted in steps of this many limits
@@ -72,7 +72,7 @@ class Windows:
         self._states: OrderedDict[int, WindowState] = OrderedDict()
         self._last_call: datetime | None = None
         self._declined: dict[int, int] = {}
-        self._counted: OrderedDict[bytes, int] = OrderedDict()
+        self._fixed = FixedParts(counter)
 
     def reset(self) -> None:
         """Forget what was read: the log was erased."""
@@ -141,24 +141,14 @@ class Windows:
         counter = self._counter
         system = sum(logged.tokens for logged in state.view.system)
         if request.system is not None:
-            system += counter.count(request.system)
+            system += self._fixed.system(request.system)
         parts = {
             "request": counter.request_tokens,
             "system": system,
-            "tools": self._tools_tokens(request.tools),
+            "tools": self._fixed.tools(request.tools),
         }
         margin = counter.margin if request.margin is None else request.margin
         return Sizes(request.budget, margin, parts)
-
-    def _tools_tokens(self, tools: Sequence[Mapping[str, Any]]) -> int:
-        if not tools:
-            return 0
-        key = codec.encode(list(tools))
-        if key not in self._counted:
-            self._counted[key] = count_tools(self._counter, tools)
-            while len(self._counted) > BUDGETS:
-                self._counted.popitem(last=False)
-        return self._counted[key]
 
     # -- recalled memories -------------------------------------------------------------
 
@@ -199,19 +189,35 @@ class Windows:
         forced = tokens > sizes.room
         warm = warmth(self._idle(state, at), self._policy.cache_seconds)
         mark = self._policy.high if warm else self._policy.cold
-        if not forced and (used <= mark * sizes.limit or not self._try_again(state, sizes, tokens)):
+        asked = self._asked_for(state, sizes, used) if self._policy.due else None
+        wanted = used > mark * sizes.limit if asked is None else asked
+        if not forced and not (wanted and (asked or self._try_again(state, sizes, tokens))):
             return None
         units, current = state.view.units()
         if not forced and _thinks(units[current:]):
             return None  # the open turn's thinking is bound to what stands before it
-        result = make_room(units, sizes, self._policy, self._components)
-        gain = gain_of(units, result.units, self._policy, warm=warm, forced=forced)
+        policy = self._policy
+        if asked and used <= policy.low * sizes.limit:  # then its low mark is of what there is
+            policy = replace(policy, low=policy.low * used / sizes.limit)
+        result = make_room(units, sizes, policy, self._components)
+        gain = gain_of(units, result.units, policy, warm=warm, forced=forced)
         worthwhile = gain.removed >= WORTH * sizes.limit
-        if not forced and not (gain.pays and worthwhile):
+        if asked and gain.removed > 0:
+            gain = replace(gain, forced=True)
+        elif not forced and not (gain.pays and worthwhile):
             self._declined[state.budget] = tokens
             return None
         self._record(state, result, gain, at)
         return result, gain
+
+    def _asked_for(self, state: WindowState, sizes: Sizes, used: int) -> bool:
+        """Say whether the policy's own `due` wants a compaction, and something is new since."""
+        view = state.view
+        sent = len(view.snapshot().messages)
+        before = sum(len(unit.items) for unit in view.frozen)
+        grown = view.tokens - total(view.frozen) >= sizes.limit // 20 or sent - before >= before / 4
+        due = self._policy.due
+        return due is not None and due(used, sent) and (grown or not view.frozen)
 
     def _idle(self, state: WindowState, at: datetime) -> float | None:
         last = self._last_call or state.last_call
@@ -269,7 +275,7 @@ class Windows:
             compactions=state.compactions,
             compaction=done[0].steps if done else (),
             gain=done[1] if done else None,
-            recalled=_recalled(view.messages),
+            recalled=newest_ids(view.messages),
             notes=done[0].notes if done else (),
             system=view.system,
             frozen=view.frozen,
@@ -277,13 +283,6 @@ class Windows:
         )
         messages = (*system, *(logged.message for logged in view.system), *view.messages)
         return ContextWindow(messages, sum(tokens.values()), report, tuple(request.tools))
-
-
-def _recalled(messages: Sequence[Message]) -> tuple[str, ...]:
-    """Return the ids of the records in the newest block."""
-    newest = next((message for message in reversed(messages) if message.role == "user"), None)
-    blocks = filter(is_block, newest.content if newest else ())
-    return tuple(id for block in blocks for id in ids_of(block))
 
 
 def _thinks(units: Sequence[Unit]) -> bool:

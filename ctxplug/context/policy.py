@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ctxplug.compression import CompressionStrategy, Summarizer
@@ -25,6 +25,10 @@ class ContextPolicy:
     of `keep_tools`. A tool result over `shape_over` tokens is shaped once, when it is added.
     `scorers` weigh what goes first. Recalled memories take at most `recall_share` of the
     budget and are at most `recall_limit`; with None the share is filled, best first.
+    `due(tokens, messages)`, of all that is sent, says when to compact in place of `high` and
+    `cold`; whether it pays is not asked then. With `digest_loop` the oldest steps of the
+    current turn's tool loop are digested too where nothing else is left to cut: for agents that
+    work for long on one question.
     """
 
     name: str = "custom"
@@ -50,6 +54,8 @@ class ContextPolicy:
     cache_read: float = 0.1
     cache_write: float = 1.25
     expected_calls: int = 20
+    due: Callable[[int, int], bool] | None = None
+    digest_loop: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.low < self.high <= 1:

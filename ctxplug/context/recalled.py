@@ -151,3 +151,10 @@ def query_of(block: TextPart) -> str:
 def ids_of(block: TextPart) -> tuple[str, ...]:
     """Return the ids of the records in a block."""
     return tuple(block.extra["ctxplug"]["recalled"])
+
+
+def newest_ids(messages: Sequence[Message]) -> tuple[str, ...]:
+    """Return the ids of the records in the newest block."""
+    newest = next((message for message in reversed(messages) if message.role == "user"), None)
+    blocks = filter(is_block, newest.content if newest else ())
+    return tuple(id for block in blocks for id in ids_of(block))

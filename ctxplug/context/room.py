@@ -11,11 +11,11 @@ from ctxplug.context.compaction import Compacted, compact, protected
 from ctxplug.context.components import Components
 from ctxplug.context.gate import Gain, reckon
 from ctxplug.context.law import DROP
+from ctxplug.context.loop import shrink_loop
 from ctxplug.context.policy import ContextPolicy
 from ctxplug.context.recalled import without_block
 from ctxplug.context.units import OPENING, turn_start
 from ctxplug.errors import BudgetError
-from ctxplug.messages import TextPart
 
 LEFT_OUT_LINE = 28  # tokens kept free for what stands in place of all that was left out
 SLACK = 0.15  # where it is tight, free this share more if possible, or every call must cut
@@ -71,7 +71,8 @@ def squeeze(
     if total(result.units) > sizes.room:
         result = _without_recalled(result, parts)
     if total(result.units) > sizes.room:
-        result = _shrink_loop(result, sizes, target, policy, parts)
+        low = max(0, int(policy.low * sizes.limit) - sizes.fixed)
+        result = shrink_loop(result, sizes.room, (target, low), policy, parts)
     if total(result.units) > sizes.room:
         raise _does_not_fit(result.units, sizes)
     return result
@@ -166,42 +167,6 @@ def _without_recalled(result: Compacted, parts: Components) -> Compacted:
             unit = unit.changed(unit.form, messages, parts.tools.counter)
         units.append(unit)
     return replace(result, units=tuple(units))
-
-
-def _shrink_loop(
-    result: Compacted, sizes: Sizes, target: int, policy: ContextPolicy, parts: Components
-) -> Compacted:
-    """Shrink results in the open tool loop, oldest first: calls and thinking stay.
-
-    First to their facts; where even these do not fit, to the reference alone.
-    """
-    current = turn_start(result.units)
-    loop = [unit for unit in result.units[current:] if not protected(unit, policy)]
-    rest = total(result.units) - total(loop)
-    shrunk = list(parts.clear.compress(loop, max(0, target - rest), parts.tools))
-    for i, unit in enumerate(shrunk):
-        if rest + total(shrunk) <= sizes.room:
-            break
-        shrunk[i] = _bare(unit, parts)
-    instead = {id(old): new for old, new in zip(loop, shrunk, strict=True)}
-    units = tuple(instead.get(id(unit), unit) for unit in result.units)
-    note = "the current turn alone is near the budget: results in its tool loop were shortened"
-    return replace(result, units=units, notes=(*result.notes, note))
-
-
-def _bare(unit: Unit, parts: Components) -> Unit:
-    """Return `unit` with nothing in its results but the reference to them."""
-    text = (TextPart(f"[left out, original: {parts.tools.ref(unit)}]"),)
-    messages = []
-    for item in unit.items:
-        results = item.message.tool_results
-        bare = tuple(replace(result, content=text) for result in results)
-        message = replace(item.message, content=bare or item.message.content)
-        smaller = parts.tools.counter.count(message) < item.tokens
-        messages.append(message if smaller else item.message)
-    if all(new is item.message for new, item in zip(messages, unit.items, strict=True)):
-        return unit
-    return unit.changed("clear-tool-results", messages, parts.tools.counter)
 
 
 def _does_not_fit(units: Sequence[Unit], sizes: Sizes) -> BudgetError:

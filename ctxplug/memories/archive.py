@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from typing import Any
 
-from ctxplug.errors import InvalidValueError, NotFoundError
+from ctxplug.errors import ConflictError, InvalidValueError, NotFoundError
 from ctxplug.memories.policy import MemoryPolicy
 from ctxplug.memories.tiers import is_pinned, last_used
 from ctxplug.messages import Message
@@ -28,6 +29,7 @@ from ctxplug.storage import (
     Backend,
     Delete,
     Entry,
+    Expect,
     Op,
     Put,
     SessionInfo,
@@ -39,7 +41,7 @@ from ctxplug.storage import (
 from ctxplug.times import to_datetime
 
 DEFAULT_AGE = timedelta(days=30)
-CHUNK = 1024  # entries or records moved in one write, so that other writers wait little
+CHUNK = 256  # entries or records moved in one write, a segment: other writers wait 50 ms
 RANKED = 300  # of the archived records with words of a query, those that are ranked
 MESSAGE = "message"
 Write = Callable[..., list[int]]
@@ -137,14 +139,20 @@ def unarchive(
     """Bring sessions and memories back; see AgentMemory.unarchive."""
     if sessions is None and ids is None:
         names = [i.session for i in backend.sessions(namespace) if i.archived]
-        ops = [Unarchive(namespace)]
+        records = _all_back(write, Unarchive(namespace, most=CHUNK))
     else:
         names = [] if sessions is None else [sessions] if isinstance(sessions, str) else [*sessions]
         given = () if ids is None else (ids,) if isinstance(ids, str) else tuple(ids)
         _require_known(backend, namespace, names)
-        ops = [Unarchive(namespace, ids=given)]
-    entries = sum(write(Unarchive(namespace, name))[0] for name in names)
-    return UnarchiveReport(entries, write(*ops)[0])
+        runs = (given[start : start + CHUNK] for start in range(0, len(given), CHUNK))
+        records = sum(write(Unarchive(namespace, ids=run))[0] for run in runs)
+    entries = sum(_all_back(write, Unarchive(namespace, name, most=CHUNK)) for name in names)
+    return UnarchiveReport(entries, records)
+
+
+def _all_back(write: Write, op: Unarchive) -> int:
+    """Bring back run after run until nothing is left; return how many."""
+    return sum(iter(lambda: write(op)[0], 0))
 
 
 def search(backend: Backend, query: str, where: Where, k: int = 10) -> list[Recalled]:
@@ -243,15 +251,24 @@ def _archive_records(
 
 
 def _drop_expired(backend: Backend, namespace: Namespace, now: datetime, write: Write) -> int:
-    state = backend.archive_state(namespace)
-    if not state.records:
+    """Remove what has expired in the archive, a run in each write."""
+    if not backend.archive_state(namespace).records:
         return 0
-    gone: list[Op] = [
-        Delete(namespace, one.record.id)
-        for one in backend.archived(Where(namespace))
+    gone = [
+        one.record.id
+        for one in backend.archived(Where(namespace, not_kinds=[MESSAGE]))
         if one.record.expires_at is not None and one.record.expires_at <= now
     ]
-    return sum(write(*gone)) if gone else 0
+    count = 0
+    for start in range(0, len(gone), CHUNK):
+        run = gone[start : start + CHUNK]
+        # Brought back first: each segment is opened once. What is there by now was renewed.
+        absent: list[Op] = [Expect(namespace, id, None) for id in run]
+        deletes = [Delete(namespace, id) for id in run]
+        with suppress(ConflictError):  # the next archiving will see to it
+            back = Unarchive(namespace, ids=tuple(run))
+            count += sum(write(*absent, back, *deletes)[-len(run) :])
+    return count
 
 
 def _terms_of(entry: Entry) -> str:

@@ -41,6 +41,7 @@ SIMILARITY = 0.8
 MASK = "¤"  # stands for what is quoted
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_SHORT_FORM = re.compile(r"\b(?:I|We)['’](?:m|re|ve)\b", re.IGNORECASE)  # two words in one
 _LATIN = re.compile("[A-Za-z]")
 _QUOTED = re.compile('"[^"\n]+"|“[^”\n]+”|「[^」\n]+」|『[^』\n]+』|‘[^’\n]{12,}’')
 _CODE = re.compile(r"^\s*(?:```|~~~|>|\||\$ |#!|<\w|[{}\[\]]|(?:def|class|import|from|SELECT) )")
@@ -118,11 +119,12 @@ class Capture:
                 refused.append((record.made_by, exc))
                 continue
             record = record.evolve(id=_id_of(record))
-            stored = self._stored(record)
+            same = self._backend.get(record.namespace, record.id)  # once: another may write it
+            stored = self._stored(record, same)
             if stored is not None:
                 touches.append(Touch(record.namespace, (stored.id,), record.created_at))
             elif not fresh.like(record):
-                if self._backend.get(record.namespace, record.id) is not None:
+                if same is not None:
                     record = record.evolve(id=new_id())  # it held before, and holds again
                 fresh.add(record)
                 records.append(record)
@@ -148,13 +150,18 @@ class Capture:
                 made_by=f"{MADE_BY}{one.rule.name}",
             )
 
-    def _stored(self, record: MemoryRecord) -> MemoryRecord | None:
-        """Return a memory that holds and says all that `record` says, if there is one."""
+    def _stored(self, record: MemoryRecord, same: MemoryRecord | None) -> MemoryRecord | None:
+        """Return a memory that holds and says all that `record` says, if there is one.
+
+        `same` is the one that is stored under its id.
+        """
         namespace, now = self._scope.namespace, datetime.now(UTC)
         if self._known is None:
             where = Where(namespace, kinds=KINDS, now=now, valid_at=now)
             self._known = _Known(self._backend.find(where, limit=KNOWN))
-        for id in (record.id, *self._known.like(record)):
+        if same is not None and _holds(same, now):
+            return same
+        for id in self._known.like(record):
             held = self._backend.get(namespace, id)  # by now it may be forgotten, or past
             if held is not None and _holds(held, now):
                 return held
@@ -236,4 +243,5 @@ def _quotes_end(sentence: str) -> bool:
 
 
 def _words(sentence: str) -> float:
-    return len(sentence.split()) + len(_HAN.findall(sentence)) / 2
+    words = len(sentence.split()) + len(_SHORT_FORM.findall(sentence))
+    return words + len(_HAN.findall(sentence)) / 2

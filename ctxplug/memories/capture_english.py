@@ -144,7 +144,7 @@ PATTERNS = {
     "preference": (
         r"\bmakes? me (?:\w+ )?(?:anxious|nervous|uncomfortable|stressed|calm|claustrophobic|homesick|relaxed|grumpy)\b|"
         rf"{_I}{_ADVERBS}(?:would )?(?:prefer|love|like|enjoy|hate|dislike|loathe|adore|favou?r"
-        rf"|despise|fancy|avoid)(?:ed)? (?!(?:to (?:see|hear|know|say|think|thank|ask|hear)|it\b"
+        rf"|despise|fancy|avoid)(?:ed)? (?!(?:not to say|to (?:see|hear|know|say|think|thank|ask|hear)|it\b"
         rf"|this|that\b|you|your|these|those|the (?:idea|way|sound|look|vibe|color|colour|part)"
         rf"|to[.!]*$|was|were|is|are|so|and|because|too|how|where|him|her\b|his\b|their|them|all (?:the|these|those)|(?:having|being with|spending"
         rf" time with) (?:them|him|her|it|you)|seeing (?:you|your|that|how|them)|hearing|what|chatting|talking to you"
@@ -259,7 +259,10 @@ PATTERNS = {
         rf"|attended|met|wrote|painted|inherited|hosted|organi[sz]ed|volunteered|donated|celebrated"
         rf"|performed|competed|achieved|earned|received|booked|ordered|hired|divorced|separated|invested"
         rf"|switched|upgraded|injured|sprained|hurt my|recovered|applied|accepted|declined|flew|drove)"
-        rf" (?!(?:it|that|this|you|your|so|up with|through|of|my mind|sure|out of|track|touch|ahead|for it"
+        rf" (?!(?:(?:the|a|some|my|all) (?:\w+ )?(?:tests?|build|server|files?|code|script|command|query"
+        rf"|function|errors?|docs|documentation|logs?|app|program|container|debugger|migration|pipeline"
+        rf"|terminal|browser|page|tab|link|ticket|issue|pull request)|reading|it|that|this|you|your|so"
+        rf"|up with|through|of|my mind|sure|out of|track|touch|ahead|for it"
         rf"|from|thinking|feeling|to (?:see|think|feel|realize|have|do|be)|crazy|nuts|all out|well)\b)\w"
     ),
     "habit": (

@@ -8,7 +8,7 @@ from typing import Any
 
 from ctxplug.errors import InvalidValueError
 from ctxplug.memories.policy import MemoryPolicy
-from ctxplug.memories.remember import to_content, with_ttl
+from ctxplug.memories.remember import to_content, to_kind, to_metadata, with_ttl
 from ctxplug.memories.tiers import OWN, in_tier, routed, with_own
 from ctxplug.records import TIERS, MemoryRecord, Tier
 
@@ -27,9 +27,13 @@ def updated(
     Metadata is replaced but for what ctxplug keeps in it. Raises InvalidValueError.
     """
     to_content(changes.get("content", old.content))
+    to_kind(changes.get("kind", old.kind))
     if "metadata" in changes:
         own = {key: value for key, value in old.metadata.items() if key == OWN}
-        changes = {**changes, "metadata": {**changes["metadata"], **own}}
+        given = changes["metadata"]
+        if isinstance(given, Mapping):  # a record's own metadata may be given back
+            given = {key: value for key, value in given.items() if key != OWN}
+        changes = {**changes, "metadata": {**to_metadata(given), **own}}
     new = old.evolve(**changes)
     if tier is not None:
         new = with_own(new, tier="fixed")

@@ -55,9 +55,9 @@ def _mergers(group: Sequence[tuple[MemoryRecord, Text]], policy: MemoryPolicy) -
     roots: list[MemoryRecord] = []
     merged: list[MemoryRecord] = []
     absorbed: list[list[MemoryRecord]] = []
-    texts, equal = Texts(), dict[str, list[int]]()
+    texts, equal = Texts(), dict[tuple[str, tuple[str, ...]], list[int]]()
     for record, text in order:
-        same = normal(record.content)
+        same = normal(record.content), text.tokens
         near = [*equal.get(same, ()), *texts.with_all_of(text, policy.similarity)]
         place = next((n for n in near if _fits(merged[n], record)), None)
         if place is not None:

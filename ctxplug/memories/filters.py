@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from ctxplug.errors import InvalidValueError
 from ctxplug.recall.recalled import Recalled
 from ctxplug.records import to_tags
 from ctxplug.scope import Namespace
@@ -55,6 +56,8 @@ def where(
 
 def best_of(rank: Callable[[int], list[Recalled]], k: int) -> list[Recalled]:
     """Return the `k` best of what `rank` gives, each memory once, whatever tiers it is in."""
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise InvalidValueError(f"k is how many at most, a whole number, not {k!r:.40}.", path="k")
     asked = k
     while True:
         found = rank(asked)

@@ -1,16 +1,17 @@
 """Likeness: whether two memories say the same, so that one of them can go.
 
 Two texts are near-duplicates if the longer says all that the shorter says, in the same
-order, and what it says beyond that are few words none of which changes the sense: no
-number, name, date, negation, condition or doubt. English and Chinese. Articles and the
-like do not count, nor does the -s of a plural or a third person.
+order, and what it says beyond that are few words that change nothing: "definitely", "her",
+"is". Any other word may make it another thing (a hot dog, the backup server). English and
+Chinese. Articles and the like do not count, nor does the -s of a plural or a third person;
+case does not either, but in paths, identifiers and what is said of a password.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -34,35 +35,25 @@ def _words(text: str) -> frozenset[str]:
 _LIGHT = _words("a an the that really very also just please quite so too indeed well o oh")
 _LIGHT_HAN = frozenset("的啊呀嘛哦啦哇呢吧")
 _LIGHT_PHRASES = re.compile("非常|特别|真的|确实|其实|很")
-# Said beyond the rest, they change the sense of it.
-_TELLING = _words(
+# Said beyond the rest, they do not change the sense of it.
+_PLAIN = _words(
     """
-    no not never none nobody nothing nowhere neither nor without cannot hardly stop stopped quit
-    cancel cancelled canceled refuse refused except instead unless only but if when while until
-    before after since maybe perhaps possibly probably might may could would should can will
-    shall must wants want wanted hopes hope plan plans planned planning used former formerly ex
-    previously past once now currently today yesterday tomorrow always sometimes often usually
-    rarely seldom ago last next almost nearly about half all any every some most many few more
-    less than or than pretend false wrong untrue longer anymore thinks think said says believes
-    dislikes hates like
-    one two three four five six seven eight nine ten eleven twelve twenty thirty hundred thousand
-    monday tuesday wednesday thursday friday saturday sunday january february march april june
-    july august september october november december
+    absolutely actually basically certainly clearly completely definitely especially extremely
+    genuinely greatly honestly incredibly literally naturally obviously particularly personally
+    simply strongly surely totally truly much lot am is are be being her his their its to of
     """
 )
-_TELLING_HAN = frozenset(
-    "不没无别未勿非莫禁止停拒取消若如假可能会要想应该必须曾经以前过去将打算计划只仅除但或"
-    "零一二三四五六七八九十百千万亿两半几每都总常偶年月日周号点时分今昨明前后现在已"
-    "大小多少老新旧"
-)
+_PLAIN_HAN = frozenset("了地得也就")
+_ABOUT = (("user",), ("用", "户"))  # whom a memory is about may be left out
+_EXACT = re.compile(r"[/\\_.]")  # in a word: case counts
+_SECRET = re.compile(r"\b(?:pass(?:word|wd|code|phrase)|token|secret|api key)|密码|口令|密钥", re.I)
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text as it is compared: `tokens` in order, `raw` as they were written."""
+    """A text as it is compared: its words in order, and whether it asks."""
 
     tokens: tuple[str, ...]
-    raw: tuple[str, ...]
     asks: bool
 
     @cached_property
@@ -79,13 +70,14 @@ def text_of(content: str) -> Text:
     """Return `content` as it is compared."""
     plain = unicodedata.normalize("NFKC", content).replace("’", "'")
     plain = _LIGHT_PHRASES.sub("", plain)
-    tokens, raw = [], []
+    secret = _SECRET.search(plain) is not None
+    tokens = []
     for match in _TOKEN.finditer(plain):
-        token = _folded(match[0])
+        word = match[0]
+        token = word if secret or _EXACT.search(word.strip(".")) else _folded(word)
         if token not in _LIGHT and token not in _LIGHT_HAN:
             tokens.append(token)
-            raw.append(match[0])
-    return Text(tuple(tokens), tuple(raw), content.rstrip().endswith(("?", "？", "吗", "呢")))
+    return Text(tuple(tokens), content.rstrip().endswith(("?", "？", "吗", "呢")))
 
 
 def normal(content: str) -> str:
@@ -101,7 +93,7 @@ def says_all_of(longer: Text, shorter: Text, similarity: float) -> bool:
     if shorter.tokens == longer.tokens:
         return similarity <= 1
     extra = _beyond(longer, shorter)
-    if extra is None or any(_is_telling(word) for word in extra):
+    if extra is None or not all(word in _PLAIN or word in _PLAIN_HAN for word in extra):
         return False
     common = len(longer.shingles & shorter.shingles)
     return common >= similarity * len(longer.shingles | shorter.shingles)
@@ -130,22 +122,17 @@ class Texts:
 
 def _beyond(longer: Text, shorter: Text) -> list[str] | None:
     """Return what `longer` has beyond the words of `shorter`, None if it lacks one of them."""
-    left: Sequence[str] = shorter.tokens
+    rest, left = longer.tokens, shorter.tokens
+    for about in _ABOUT:
+        if rest[: len(about)] == about != left[: len(about)]:
+            rest = rest[len(about) :]
     extra, at = [], 0
-    for token, raw in zip(longer.tokens, longer.raw, strict=True):
+    for token in rest:
         if at < len(left) and token == left[at]:
             at += 1
         else:
-            extra.append(raw)
+            extra.append(token)
     return extra if at == len(left) else None
-
-
-def _is_telling(word: str) -> bool:
-    """Say whether a word more changes the sense: a number, a name, "not", "if", "used"."""
-    if _HAN_ONE.match(word):
-        return word in _TELLING_HAN
-    bare = word.casefold()
-    return not bare.isalpha() or word[:1].isupper() or bare in _TELLING or len(bare) == 1
 
 
 def _folded(word: str) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 from ctxplug.errors import InvalidValueError
 from ctxplug.guards import Guards
 from ctxplug.memories.policy import MemoryPolicy
-from ctxplug.memories.tiers import after, expiry, has_own_ttl, in_tier, routed, with_own
+from ctxplug.memories.tiers import OWN, after, expiry, has_own_ttl, in_tier, routed, with_own
 from ctxplug.records import MemoryRecord, to_tags
 from ctxplug.scope import Scope, new_id
 
 DEFAULT = MemoryPolicy()
+MESSAGE = "message"
 
 
 def new_memory(
@@ -40,11 +41,11 @@ def new_memory(
     record = MemoryRecord(
         namespace=scope.namespace,
         id=new_id(),
-        kind=kind,
+        kind=to_kind(kind),
         content=to_content(content),
         importance=importance,
         tags=to_tags(tags),
-        metadata=metadata or {},
+        metadata=to_metadata(metadata),
         created_at=now,
         valid_from=valid_from,
         sources=tuple(sources),
@@ -64,6 +65,32 @@ def to_content(value: object) -> str:
     if isinstance(value, str) and value.strip():
         return value
     raise InvalidValueError(f"A memory is a non-empty text, not {value!r:.60}.", path="content")
+
+
+def to_kind(value: str) -> str:
+    """Return `value` if a memory can be of this kind; raise InvalidValueError."""
+    if value == MESSAGE:
+        raise InvalidValueError(
+            f"The kind {MESSAGE!r} stands for a message of a log; give a memory another one,"
+            " such as 'fact'.",
+            path="kind",
+        )
+    return value
+
+
+def to_metadata(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return `value` if a caller may give it as metadata; raise InvalidValueError."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidValueError(f"metadata is a mapping, not {value!r:.60}.", path="metadata")
+    if OWN in value:
+        raise InvalidValueError(
+            f"The metadata key {OWN!r} is where ctxplug keeps what it knows of a memory; leave it"
+            " out, or choose another.",
+            path="metadata",
+        )
+    return value
 
 
 def with_ttl(record: MemoryRecord, ttl: timedelta | float, now: datetime) -> MemoryRecord:

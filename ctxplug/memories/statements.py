@@ -13,11 +13,17 @@ from dataclasses import dataclass
 from functools import cache
 
 from ctxplug.memories.likeness import normal, text_of
+from ctxplug.memories.values import Capitals, capitals_of, is_name, is_named, value_of
 from ctxplug.records import MemoryRecord
 
 LONGEST = 160  # characters
 MOST_WORDS = 5  # of an English value
 MOST_HAN = 14  # of a Chinese value
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 _WHO = r"(?:(?P<who>i|the user|user|[a-z][\w'-]*(?: [a-z][\w'-]*)??) )??"
 _WHOSE = r"(?:(?P<who>my|the user's|user's|[a-z][\w-]*(?: [a-z][\w-]*)?'s) )?"
@@ -27,14 +33,14 @@ _ONE = (
     "|email|e-mail|email address|phone|phone number|address|home address|job|job title"
     "|occupation|profession|employer|time ?zone|home ?town|marital status|shoe size"
 )
-_BEST = r"(?:favou?rite|preferred|current|default|main|primary) [a-z][\w -]{0,40}?"
+_BEST = r"(?:favou?rite|preferred|current|default) [a-z][\w -]{0,40}?"
 _ENGLISH = (
     (rf"{_WHO}{_NOW}(?:live|lives|living|am living|is living|reside|resides|based) in (?P<v>.+)",
      "home"),
     (rf"{_WHO}{_NOW}(?:moved|relocated) (?:from .+? )?to (?P<v>.+)", "home"),
     (rf"{_WHO}{_NOW}(?:works?|am working|is working) (?:at|for) (?P<v>.+)", "employer"),
     (rf"{_WHO}{_NOW}(?:works?|am working|is working) as (?P<v>.+)", "job"),
-    (rf"{_WHOSE}(?P<what>{_ONE}|{_BEST}) (?:is|are)(?: now| currently)? (?P<v>.+)", ""),
+    (rf"{_WHOSE}(?P<what>{_ONE}|{_BEST}) is(?: now| currently)? (?P<v>.+)", ""),
     (rf"{_WHOSE}(?P<what>{_ONE}|{_BEST}) (?:has )?(?:changed|switched) to (?P<v>.+)", ""),
 )  # fmt: skip
 _TAIL = re.compile(
@@ -45,21 +51,12 @@ _TAIL = re.compile(
 )
 _LINKED = re.compile(
     r"\b(?:and|or|but|with|because|if|when|while|until|on|at|for|during|not|near|to|by|from|who"
-    r"|which|that|where|both|either|also|sometimes|maybe|probably)\b|[,;:?!()\n]"
+    r"|which|that|where|as|both|either|also|sometimes|maybe|probably)\b|[,;:?!()\n]"
 )
 _NOBODY = re.compile(
     r"(?:he|she|it|they|we|you|who|someone|everyone|nobody|this|that|there|his|her|their|our|your"
     r"|its|not|never|maybe|if|when|no|used|once)\b.*|.* (?:not|never|once|also|has|had|maybe)"
 )
-_NO_HOME = re.compile(
-    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|may|june|july"
-    r"|august|september|october|november|december|.*\d.*|next .*|tomorrow|noon|midnight"
-    r"|linux|ubuntu|debian|windows|macos|android|ios|python|java|javascript|typescript|rust|go"
-    r"|golang|c\+\+|vim|neovim|emacs|vs ?code|kubernetes|docker|aws|azure|postgres\w*|mysql"
-    r"|sqlite|slack|teams|zoom|marketing|sales|engineering|finance|product|support|design|hr"
-    r"|research|management|operations|.* (?:team|department|group|role|position|project|plan)"
-)
-
 _WHO_HAN = r"(?P<who>我|用户|本人|[\u4e00-\u9fff]{2,4}?|[a-z]+)??"
 _NOW_HAN = (
     "(?:现在|目前|如今|眼下|已经|已|最近|刚刚|刚|今年|去年|上周|上个月|上月|这个月|又|正|就|一直)*"
@@ -68,7 +65,7 @@ _ONE_HAN = (
     "名字|姓名|全名|昵称|年龄|生日|出生日期|邮箱|电子邮箱|邮件地址|电话|电话号码|手机号|手机号码|地址|住址|家庭住址"
     "|职业|工作|职位|公司|雇主|时区|家乡|婚姻状况|鞋码"
 )
-_BEST_HAN = "(?:默认|首选|常用|当前|主要|最喜欢的|最爱的)[\u4e00-\u9fffa-z]{1,12}?"
+_BEST_HAN = "(?:默认|首选|当前|最喜欢的|最爱的)[\u4e00-\u9fffa-z]{1,12}?"
 _CHINESE = (
     (rf"{_WHO_HAN}{_NOW_HAN}(?:居住在|定居在|定居于|住在|搬家到|搬到|搬去|搬至|搬进)(?P<v>.+?)"
      "(?:居住|生活|住|去)?了?", "home"),
@@ -101,14 +98,34 @@ _USER = frozenset({"i", "my", "user", "the user", "我", "用户", "本人"})
 _ENGLISH_FORMS = tuple((re.compile(pattern), what) for pattern, what in _ENGLISH)
 _CHINESE_FORMS = tuple((re.compile(pattern), what) for pattern, what in _CHINESE)
 _HAN = re.compile("[\u4e00-\u9fff]")
-_OWNED = re.compile("current|default|main|primary|默认|当前|常用|主要")  # say whose
+_OWNED = re.compile("current|default|默认|当前")  # say whose
+_OF_MANY = re.compile(r"\b(?:live|work|reside|am)\b")  # of a third person, a plural
+_ONLY_KIN = _words(
+    "wife husband spouse partner fiance fiancee girlfriend boyfriend mother mom mum father dad boss"
+    " 老婆 老公 妻子 丈夫 太太 爱人 妈妈 爸爸 妈 爸 母亲 父亲 女朋友 男朋友 女友 男友 老板"
+)
+_KIN = _words(
+    "son daughter child kid brother sister sibling twin uncle aunt cousin nephew niece friend"
+    " colleague coworker neighbor neighbour roommate flatmate cat dog pet grandmother grandfather"
+    " grandma grandpa grandson granddaughter customer client student employee teacher doctor"
+    " bestie team"
+)
+_NO_PERSON = re.compile(
+    r"\b(?:meeting|dinner|lunch|party|call|appointment|interview|conference|wedding|event|class"
+    r"|game|match|sometimes|often|usually|still|also|always|temporarily|previously|formerly)\b"
+)
+_PET_NAME = re.compile(
+    "(?!老[师人乡外婆公爸妈爷]|小[孩偷区组学店]|阿姨)[小老阿][\u4e00-\u9fff]{1,2}"
+)
+_OF_THINGS = ("默认", "当前", "首选")
+_FINER = re.compile(r"\A(home|hometown|timezone|name) .*")  # as `value_of` names them
 _TIMES = re.compile(" (?:now|currently|presently|recently|just|already)\\Z")
 # By these terms a search finds the statements about the same; a superset is no harm.
 ANCHORS: Mapping[str, str] = {
     "home": "live living reside based moved relocated 住在 搬到 搬去 搬至 搬进 搬家 定居",
     "employer": "work working employer 工作 上班 任职 公司 雇主",
     "job": "work working job occupation profession 职业 工作",
-    "name": "name 名字 姓名 叫做 改名 全名",
+    "name": "name 名字 姓名 叫 叫做 改名 全名",
 }
 
 
@@ -150,9 +167,9 @@ def statement_of(record: MemoryRecord, keyed: tuple[str, ...]) -> Statement | No
         return Statement(Slot(record.kind, record.trust, "", key), normal(record.content), "")
     if len(record.content) > LONGEST:
         return None
-    text = normal(record.content)
-    found = _chinese(text.replace(" ", "")) if _HAN.search(text) else None
-    found = found or _english(text)
+    text, capitals = normal(record.content), capitals_of(record.content)
+    found = _chinese(text.replace(" ", ""), capitals) if _HAN.search(text) else None
+    found = found or _english(text, capitals)
     if found is None:
         return None
     who, what, value = found
@@ -163,6 +180,7 @@ def statement_of(record: MemoryRecord, keyed: tuple[str, ...]) -> Statement | No
 @cache
 def _anchors(what: str) -> str:
     """Return words one of which is in every statement of an attribute."""
+    what = _FINER.sub(r"\1", what)
     if what in ANCHORS:
         return ANCHORS[what]
     if _HAN.search(what):
@@ -171,7 +189,7 @@ def _anchors(what: str) -> str:
     return " ".join([what, american, *(alias for alias in _SAME if _SAME[alias] == what)])
 
 
-def _english(text: str) -> tuple[str, str, str] | None:
+def _english(text: str, capitals: Capitals) -> tuple[str, str, str] | None:
     text = text.replace("’", "'").replace("i'm ", "i am ").replace("i've ", "i have ")
     for form, what in _ENGLISH_FORMS:
         match = form.fullmatch(_TAIL.sub("", text))
@@ -181,17 +199,36 @@ def _english(text: str) -> tuple[str, str, str] | None:
         value = match["v"].removeprefix("the ").removeprefix("a ").removeprefix("an ").strip()
         if not value or _LINKED.search(value) or len(value.split()) > MOST_WORDS:
             return None
-        if what == "home" and _NO_HOME.fullmatch(value):
-            return None
         if not match["who"] and _OWNED.match(match.groupdict().get("what") or ""):
             return None
         what = what or match["what"].replace("favorite", "favourite").replace("color", "colour")
-        who = who.removesuffix("'s")
-        return who.removeprefix("the "), _SAME.get(what, what), " ".join(text_of(value).tokens)
+        what = _SAME.get(what, what)
+        many = _OF_MANY.search(match.string[match.end("who") : match.start("v")])
+        subject = _person(who.removesuffix("'s"), what, capitals, many is not None)
+        found = value_of(what, value, capitals)
+        if subject is None or found is None:
+            return None
+        return subject, found[0], " ".join(text_of(found[1]).tokens)
     return None
 
 
-def _chinese(text: str) -> tuple[str, str, str] | None:
+def _person(who: str, what: str, capitals: Capitals, many: bool) -> str | None:
+    """Return who is spoken of, or None if there may be several of the name.
+
+    `many` says that the verb is not one of a single third person: "live", not "lives".
+    """
+    if who in _USER:
+        return "user"
+    kin = who.removeprefix("my ").removeprefix("user's ").removeprefix("the user's ")
+    if kin in _ONLY_KIN:
+        return None if many else f"my {kin}"
+    if what.startswith(("default ", "current ")):  # of things, which may be called anything
+        return None if who.startswith("my ") or kin in _KIN else who.removeprefix("the ")
+    known = is_named(who, capitals) and kin not in _KIN and not _NO_PERSON.search(who)
+    return who if known and not many else None
+
+
+def _chinese(text: str, capitals: Capitals) -> tuple[str, str, str] | None:
     for form, what in _CHINESE_FORMS:
         match = form.fullmatch(text)
         if match is None or _NOBODY_HAN.fullmatch(match["who"] or ""):
@@ -204,5 +241,14 @@ def _chinese(text: str) -> tuple[str, str, str] | None:
             return None
         best = found.get("best")
         what = what or (f"最喜欢的{best}" if best else match["what"].replace("最爱的", "最喜欢的"))
-        return match["who"] or "user", _SAME.get(what, what), value
+        who, read = match["who"] or "user", value_of(_SAME.get(what, what), value, capitals)
+        if read is None or not (who in _USER or _is_person(who) or what.startswith(_OF_THINGS)):
+            return None
+        return who, *read
     return None
+
+
+def _is_person(who: str) -> bool:
+    """Say whether a Chinese text is a name, or somebody of whom the user has only one."""
+    kin = who.removeprefix("我的").removeprefix("我").removeprefix("用户的")
+    return kin in _ONLY_KIN or who.isascii() or _PET_NAME.fullmatch(who) is not None or is_name(who)

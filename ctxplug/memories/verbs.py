@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ctxplug.errors import ConflictError, NotFoundError
+from ctxplug.errors import ConflictError, InvalidValueError, NotFoundError
 from ctxplug.guards import Guards
 from ctxplug.memories.filters import where
 from ctxplug.records import MemoryRecord, Tier, to_tags
@@ -148,6 +148,11 @@ class MemoryVerbs:
         from ctxplug.memories.accesses import Accesses
         from ctxplug.memories.policy import MemoryPolicy
 
+        if not isinstance(policy, MemoryPolicy | None):
+            raise InvalidValueError(
+                f"memory_policy is a MemoryPolicy or None, not {policy!r:.60}.",
+                path="memory_policy",
+            )
         self.memory_policy = policy or MemoryPolicy()
         self._accesses = Accesses(self.scope.namespace, self.memory_policy)
 

@@ -70,6 +70,11 @@ class SessionLog:
             after = entries[-1].version
             yield from (given(entry) for entry in entries if entry.kind == MESSAGE)
 
+    def newest(self, count: int) -> list[Message]:
+        """Return the newest `count` messages as they were given, oldest first."""
+        entries = self._backend.read(self.stream, kinds=[MESSAGE], limit=count, newest_first=True)
+        return [given(entry) for entry in reversed(entries)]
+
     def logged(self, entry: Entry) -> Logged:
         """Return the message of an entry as it is sent, with its token count."""
         message = given(entry)

@@ -27,9 +27,10 @@ keyword and, where the backend declares it, by vector).
 9. `close` may be called twice; every other call after it raises ClosedError. Errors are in
    the family of StorageError, with the cause chained.
 10. With "vector": an Embed gives a record the vector of its content, and a Put takes it
-   away. A namespace holds vectors of one embedder, by name and dimension; the first Embed
-   decides, and what comes from another raises EmbedderChangedError, in `write` and in
-   `search`, until an Unembed has removed them all: vectors of two embedders never meet.
+   away. `nearest` tells the ids and scores of what `search` finds by a vector. A namespace
+   holds vectors of one embedder, by name and dimension; the first Embed decides, and what
+   comes from another raises EmbedderChangedError, in `write`, `search` and `nearest`, until
+   an Unembed has removed them all: vectors of two embedders never meet.
 11. With "keyword": `occurrences` lists where terms occur, and `glance` tells what ranking
    needs of records without reading them. A record's **place** is an int for as long as it
    is searchable: places of one stream's messages differ as their versions do, and any
@@ -200,11 +201,16 @@ class ArchiveRecords:
 
 @dataclass(frozen=True, slots=True)
 class Unarchive:
-    """Bring back the log of `session`; without one, records: all of them, or those of `ids`."""
+    """Bring back the log of `session`; without one, records: all of them, or those of `ids`.
+
+    With `most`, only the newest so many entries of the log, or of all records about so many:
+    again and again until none is left, it lets other writers in between.
+    """
 
     namespace: Namespace
     session: str | None = None
     ids: tuple[str, ...] | None = None
+    most: int | None = None
 
 
 Op: TypeAlias = (

@@ -95,6 +95,10 @@ class Marks:
         """Mark `record`, which is no view of an entry."""
         self._made.add(self.of_record(record))
 
+    def add_all(self, marks: Iterable[bytes]) -> None:
+        """Add marks that were made with the same salt."""
+        self._made.update(marks)
+
     def of_entry(self, entry: Entry) -> bytes:
         """Return the mark of `entry`: by the id of its message, else by its place and time."""
         message = entry.body.get("message")
@@ -131,14 +135,21 @@ def receipt_of(
     *,
     marked: Iterable[Entry],
     others: Iterable[MemoryRecord],
+    before: EraseReceipt | None = None,
     **counts: int,
 ) -> EraseReceipt:
-    """Return the receipt for entries and the records that are no view of one."""
-    marks = Marks()
+    """Return the receipt for entries and the records that are no view of one.
+
+    It includes `before`, that of an erasure that was not finished.
+    """
+    marks = Marks(before.salt if before else None)
     for entry in marked:
         marks.add_entry(entry)
     for record in others:
         marks.add_record(record)
+    if before is not None:
+        marks.add_all(marks_of(before))
+        counts = {name: count + getattr(before, name) for name, count in counts.items()}
     salt, made = marks.salt, marks.to_bytes()
     return EraseReceipt(namespace, erased_at=erased_at, salt=salt, marks=made, **counts)
 

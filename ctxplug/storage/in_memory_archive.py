@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctxplug import codec
 from ctxplug.records import MemoryRecord
 from ctxplug.storage.backend import ArchiveLog, ArchiveRecords, Stream, Unarchive
-from ctxplug.storage.in_memory_space import Log, Row, Space, archived_lines, words_of
+from ctxplug.storage.in_memory_space import Log, Row, Space, archived_line, words_of
 from ctxplug.storage.segments import (
     Item,
     Segment,
@@ -70,10 +70,12 @@ def unarchive(space: Space, op: Unarchive) -> int:
     """Bring a log or records back; return how many entries or records."""
     if op.session is not None:
         log = space.logs.get(op.session)
-        return 0 if log is None else _unarchive_log(space, Stream(op.namespace, op.session), log)
+        stream = Stream(op.namespace, op.session)
+        return 0 if log is None else _unarchive_log(space, stream, log, op.most)
     wanted = None if op.ids is None else set(op.ids)
-    back, kept = [], list[Segment]()
-    for segment in space.segments:
+    first = _first_of(space.segments, op.most if op.ids is None else None)
+    back, kept = [], space.segments[:first]
+    for segment in space.segments[first:]:
         items = unpacked(segment.data)
         records = [item.record(op.namespace, None) for item in items]
         pairs = list(zip(items, records, strict=True))
@@ -112,16 +114,27 @@ def remove(space: Space, id: str) -> int:
     return 0
 
 
-def _unarchive_log(space: Space, stream: Stream, log: Log) -> int:
-    segments, log.segments = log.segments, []
-    lines = [line for segment in segments for line in archived_lines(stream, segment)]
-    log.entries[:0] = lines
-    for segment in segments:
-        for item in unpacked(segment.data):
-            if item.use is not None:
-                record = item.record(stream.namespace, stream.session)
-                _put_back(space, item, record, log.number << 32 | item.version)
-    return len(lines)
+def _first_of(segments: list[Segment], most: int | None) -> int:
+    """Return where the newest segments begin that hold about `most` items."""
+    first = 0 if most is None else len(segments)
+    while first and most is not None and sum(s.items for s in segments[first:]) < most:
+        first -= 1
+    return first
+
+
+def _unarchive_log(space: Space, stream: Stream, log: Log, most: int | None) -> int:
+    cut = 0 if most is None else max(0, log.archived - max(0, most))
+    segments = [segment for segment in log.segments if segment.last > cut]
+    log.segments = [segment for segment in log.segments if segment.last <= cut]
+    items = [item for segment in segments for item in unpacked(segment.data)]
+    log.segments += packed_all([item for item in items if item.version <= cut])
+    back = [item for item in items if item.version > cut]
+    log.entries[:0] = [archived_line(stream, item) for item in back]
+    for item in back:
+        if item.use is not None:
+            record = item.record(stream.namespace, stream.session)
+            _put_back(space, item, record, log.number << 32 | item.version)
+    return len(back)
 
 
 def _put_back(space: Space, item: Item, record: MemoryRecord, place: int | None = None) -> None:

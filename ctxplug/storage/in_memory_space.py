@@ -188,13 +188,13 @@ def words_of(terms: str | None) -> Counter[str] | None:
 
 def archived_lines(stream: Stream, segment: Segment) -> list[Line]:
     """Return the entries in a segment."""
-    return [
-        (
-            Entry(stream, i.version, i.kind, {}, i.created_at, i.agent, i.pinned),
-            i.body,
-        )
-        for i in unpacked(segment.data)
-    ]
+    return [archived_line(stream, item) for item in unpacked(segment.data)]
+
+
+def archived_line(stream: Stream, item: Item) -> Line:
+    """Return the entry that an item is."""
+    at = item.created_at
+    return Entry(stream, item.version, item.kind, {}, at, item.agent, item.pinned), item.body
 
 
 def archived_of(item: Item, namespace: Namespace, session: str | None) -> Archived:

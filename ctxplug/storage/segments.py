@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ctxplug import codec
-from ctxplug.errors import CorruptStoreError
+from ctxplug.errors import CorruptStoreError, InvalidValueError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
 from ctxplug.storage.backend import Entry, Stream, entry_record
@@ -126,17 +126,22 @@ def packed_all(items: Sequence[Item]) -> Iterator[Segment]:
 
 def unpacked(data: bytes) -> list[Item]:
     """Return the items of a segment; raise CorruptStoreError if it is damaged."""
+    lines = _expanded(data).split(b"\n")
     try:
-        lines = zlib.decompress(data).split(b"\n")
-    except zlib.error as exc:
+        return [_item(*pair) for pair in zip(lines[::2], lines[1::2], strict=True)]
+    except (InvalidValueError, TypeError, ValueError) as exc:
         raise CorruptStoreError(f"A segment of the archive is damaged: {exc}.") from exc
-    return [_item(*pair) for pair in zip(lines[::2], lines[1::2], strict=True)]
+
+
+def words_in(words: bytes) -> set[str]:
+    """Return the terms of a segment; raise CorruptStoreError if they are damaged."""
+    return set(_expanded(words).decode("utf-8", "surrogatepass").split(" "))
 
 
 def holds_any(words: bytes, wanted: frozenset[str]) -> bool:
     """Say whether one of the `wanted` terms is among a segment's `words`."""
-    held = zlib.decompress(words).decode("utf-8", "surrogatepass")
-    return not wanted.isdisjoint(held.split(" "))
+    held = b" %b " % _expanded(words)  # looked through as it is: a set of them costs more
+    return any(b" %b " % term.encode("utf-8", "surrogatepass") in held for term in wanted)
 
 
 def is_hit(item: Item, wanted: frozenset[str] | None) -> bool:
@@ -160,6 +165,13 @@ def place_of(id: str) -> tuple[str, int]:
     session, _, version = id.rpartition("@")
     plain = version.isascii() and version.isdecimal() and len(version) < 11
     return session, int(version) if plain and f"{int(version)}" == version else 0
+
+
+def _expanded(data: bytes) -> bytes:
+    try:
+        return zlib.decompress(data)
+    except zlib.error as exc:
+        raise CorruptStoreError(f"A segment of the archive is damaged: {exc}.") from exc
 
 
 def _compressed(data: bytes) -> bytes:

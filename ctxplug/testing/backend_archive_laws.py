@@ -154,8 +154,56 @@ class ArchiveLaws:
         assert backend.archived(Where(NS), ["absent"]) == []
         assert backend.write(said("last", "last")) == [701]
         assert backend.write(ArchiveLog(STREAM, 650, terms), ArchiveLog(STREAM, 1, {})) == [50, 0]
-        assert backend.write(Unarchive(NS, "trip"), Unarchive(NS, "trip")) == [650, 0]
+        some = Unarchive(NS, "trip", most=100)
+        assert backend.write(some, Unarchive(NS, "trip", most=0)) == [100, 0]
+        assert [info.archived for info in backend.sessions(NS)] == [550]
+        assert backend.archive_state(NS).entries == 550
+        assert backend.archived(Where(NS), ["w560"]) == []
+        assert len(backend.search(Where(NS), terms=["w560"])) == 1
         assert backend.read(STREAM) == [*before, *backend.read(STREAM, after=700)]
+        assert backend.write(Unarchive(NS, "trip"), Unarchive(NS, "trip")) == [550, 0]
+        assert backend.read(STREAM) == [*before, *backend.read(STREAM, after=700)]
+
+    def test_records_come_back_run_by_run(self, backend: Backend) -> None:
+        if "archive" not in backend.capabilities:
+            return
+        ids = [f"m{i:03}" for i in range(700)]
+        backend.write(*[Put(memory(id, id), id) for id in ids])
+        before = backend.find(Where(NS))
+        backend.write(shelve(NS, backend, set(ids)))
+        for some in (ids[:300], ids[250:310]):  # from several segments, and some of them again
+            backend.write(Unarchive(NS, ids=(*some, "none", some[0])))
+        assert {r.id for r in backend.find(Where(NS))} == set(ids[:310])
+        assert {one.record.id for one in backend.archived(Where(NS))} == set(ids[310:])
+        back = 310
+        while done := backend.write(Unarchive(NS, most=100))[0]:
+            assert done < 400
+            back += done
+            assert backend.count(Where(NS)) == back
+        assert backend.find(Where(NS)) == before
+        assert backend.archive_state(NS).segments == 0
+
+    def test_what_is_archived_is_found_by_any_filter(self, backend: Backend) -> None:
+        """By filters that leave out whole segments, too."""
+        if "archive" not in backend.capabilities:
+            return
+        other = Stream(NS, "t@1")
+        backend.write(said("one", "one"), said("two", "two", other), Put(memory("m", kind="x")))
+        for stream in (STREAM, other):
+            backend.write(shelve_log(backend, stream))
+        backend.write(shelve(NS, backend, {"m"}))
+        wheres: dict[str, dict[str, Any]] = {
+            "m trip@1 t@1@1": {},
+            "trip@1": {"session": "trip"},
+            "trip@1 t@1@1": {"kinds": ["message", "y"]},
+            "m": {"not_kinds": ["message"]},
+            "t@1@1 m": {"ids": ["m", "t@1@1", "t@1@2", "none@1", "m"]},
+            "t@1@1": {"ids": ["m", "t@1@1"], "kinds": ["message"]},
+            "": {"ids": []},
+        }
+        for ids, conditions in wheres.items():
+            found = backend.archived(Where(NS, **conditions))
+            assert sorted(one.record.id for one in found) == sorted(ids.split())
 
     @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:12]))
     def test_any_text_comes_back_from_the_archive(self, backend: Backend, text: str) -> None:

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxplug.errors import ClosedError, EmbedderChangedError, InvalidValueError, UnsupportedError
-from ctxplug.storage import Backend, Delete, Embed, Put, Touch, Unembed, VectorState, Where
+from ctxplug.errors import ClosedError, EmbedderChangedError, InvalidValueError
+from ctxplug.storage import Backend, Delete, Put, Touch, Unembed, VectorState, Where
 from ctxplug.testing.backend_data import (
     NS,
     PROPERTY,
@@ -27,43 +27,11 @@ from ctxplug.testing.backend_data import (
     note,
     said,
 )
+from ctxplug.testing.backend_vector_data import EMBEDDER, embed, found, lacks_vectors
 
-EMBEDDER = "model:3"
 OTHER = ("other",)
 _coordinates = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])
 _vectors = st.tuples(_coordinates, _coordinates, _coordinates)
-
-
-def embed(id: str, vector: Any, **fields: Any) -> Embed:
-    """Return an Embed in NS by EMBEDDER unless `fields` say otherwise."""
-    return Embed(**{"namespace": NS, "id": id, "embedder": EMBEDDER, "vector": vector, **fields})
-
-
-def found(backend: Backend, vector: Any, limit: int = 10, **conditions: Any) -> list[str]:
-    """Return the ids of the nearest records of NS."""
-    where = Where(NS, **conditions)
-    hits = backend.search(where, vector=vector, embedder=EMBEDDER, limit=limit)
-    return [hit.record.id for hit in hits]
-
-
-def lacks_vectors(backend: Backend) -> bool:
-    """Say whether `backend` does not declare "vector"; it must then refuse whatever needs it."""
-    if "vector" in backend.capabilities:
-        return False
-    backend.write(Put(memory("m"), "word"))
-    calls: list[Callable[[], Any]] = [
-        lambda: backend.write(note(1), embed("m", [1.0, 0.0, 0.0])),
-        lambda: backend.write(note(1), Unembed(NS)),
-        lambda: backend.search(Where(NS), vector=[1.0, 0.0, 0.0], embedder=EMBEDDER),
-        lambda: backend.vector_state(NS),
-        lambda: backend.unembedded(NS, 5),
-    ]
-    for call in calls:
-        with pytest.raises(UnsupportedError) as caught:
-            call()
-        assert caught.value.capability == "vector"
-    assert backend.sessions(NS) == []
-    return True
 
 
 class VectorLaws:
@@ -125,6 +93,8 @@ class VectorLaws:
         hits = backend.search(where, vector=query, embedder=EMBEDDER, limit=limit)
         best = sorted(scores.values(), reverse=True)[: max(0, limit)]
         assert [hit.score for hit in hits] == pytest.approx(best, abs=1e-5)
+        near = backend.nearest(where, query, embedder=EMBEDDER, limit=limit)
+        assert near == [(hit.record.id, hit.score) for hit in hits]
         assert len({hit.record.id for hit in hits}) == len(hits)
         assert all(math.isclose(scores[h.record.id], h.score, abs_tol=1e-5) for h in hits)
 
@@ -214,6 +184,8 @@ class VectorLaws:
         assert (caught.value.stored, caught.value.given) == (EMBEDDER, embedder)
         with pytest.raises(EmbedderChangedError):
             backend.search(Where(NS), vector=vector, embedder=embedder)
+        with pytest.raises(EmbedderChangedError):
+            backend.nearest(Where(NS), vector, embedder=embedder)
         assert backend.sessions(NS) == []
         assert backend.vector_state(NS) == VectorState(EMBEDDER, 3, 1)
         backend.write(Put(memory("m", namespace=OTHER), "word"))
@@ -292,6 +264,7 @@ class VectorLaws:
         backend.close()
         calls: list[Callable[[], Any]] = [
             lambda: backend.search(Where(NS), vector=[1.0]),
+            lambda: backend.nearest(Where(NS), [1.0]),
             lambda: backend.vector_state(NS),
             lambda: backend.unembedded(NS, 1),
         ]

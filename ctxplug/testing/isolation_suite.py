@@ -73,6 +73,9 @@ CALLS: dict[str, Callable[[], list[Arguments]]] = {
     "context": lambda: [call(), call(f"violin {ENGLISH}"), call(f"violin {CHINESE}", budget=600)],
     "record_usage": lambda: [call({"input_tokens": 9, "output_tokens": 1})],
     "usage": list,
+    "plugins": list,
+    "redacts": list,
+    "beside": lambda: [call(session=THEIR_SESSION), call(session="own", agent="theiragent")],
     "remember": lambda: (
         [call(f"Knows nothing of birds {n}", importance=0.6) for n in range(2)]
         + [call("Lives in Porto", supersedes=THEIR_ID)]

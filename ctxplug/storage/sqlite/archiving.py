@@ -24,10 +24,10 @@ from ctxplug.storage.segments import (
 )
 from ctxplug.storage.sqlite import queries
 from ctxplug.storage.sqlite.operations import (
-    INSERT_ENTRY,
     Step,
     choices,
     find_namespace,
+    insert_entry,
     put_back,
 )
 from ctxplug.storage.sqlite.schema import bindable, entry_id, from_micros, to_micros, unbound
@@ -35,13 +35,14 @@ from ctxplug.storage.sqlite.segment_rows import (
     OF_LOG,
     STREAM,
     data_of,
-    drop_own,
+    forget_place,
     insert,
+    rewrite,
     segment_of,
 )
 
 _ENTRIES = """SELECT e.id, e.kind, e.pinned, e.agent, e.created_at, e.body,
-    r.rowid, r.traits, r.access_count, r.last_accessed
+    e.crc, r.rowid, r.traits, r.access_count, r.last_accessed
     FROM entries e LEFT JOIN records r ON r.place = e.id WHERE e.id BETWEEN ? AND ? ORDER BY e.id"""
 _RECORDS = f"""SELECT r.rowid, r.id, r.traits, r.indexed, r.place, {queries.RECORD_COLUMNS}
     FROM records r LEFT JOIN entries e ON e.id = r.entry
@@ -72,7 +73,7 @@ def _archive_log(connection: apsw.Connection, op: ArchiveLog) -> int:
         span = entry_id(stream, archived + 1), entry_id(stream, last)
         rows: list[Any] = connection.execute(_ENTRIES, span).fetchall()
         insert(connection, number, stream, packed([_entry_item(row, op) for row in rows]))
-        places = [(row[0],) for row in rows if row[6] is not None]
+        places = [(row[0],) for row in rows if row[7] is not None]
         connection.executemany("DELETE FROM words WHERE rowid = ?", places)
         connection.executemany("DELETE FROM records WHERE place = ?", places)
         connection.execute("DELETE FROM entries WHERE id BETWEEN ? AND ?", span)
@@ -82,7 +83,8 @@ def _archive_log(connection: apsw.Connection, op: ArchiveLog) -> int:
 
 
 def _entry_item(row: Any, op: ArchiveLog) -> Item:
-    id, kind, pinned, agent, created_at, body, record, traits, count, accessed = row
+    id, kind, pinned, agent, created_at, body, crc, record, traits, count, accessed = row
+    queries.require_sound(crc, body, id, kind, pinned, agent, created_at)
     version, use = id & 0xFFFFFFFF, None
     if record is not None:
         last = None if accessed is None else from_micros(accessed)
@@ -125,50 +127,74 @@ def _unarchive(connection: apsw.Connection, op: Unarchive) -> int:
         return 0
     if op.session is not None:
         found = connection.execute(STREAM, (number, bindable(op.session))).fetchone()
-        return 0 if found is None else _unarchive_log(connection, number, op, found[0])
-    if op.ids is not None:
-        return sum(_unarchive_one(connection, number, op.namespace, id) for id in op.ids)
-    sql = "SELECT id, data FROM segments WHERE namespace = ? AND stream IS NULL ORDER BY id"
-    segments: list[Any] = connection.execute(sql, (number,)).fetchall()
-    items = [item for _, data in segments for item in unpacked(data)]
-    connection.execute("DELETE FROM archived WHERE namespace = ?", (number,))
-    connection.execute("DELETE FROM segments WHERE namespace = ? AND stream IS NULL", (number,))
-    for item in items:
-        _put_back(connection, number, item, item.record(op.namespace, None))
-    return len(items)
+        return 0 if found is None else _unarchive_log(connection, number, op, found)
+    if op.ids is None:
+        whole = _newest(connection, number, op.most)
+        return sum(_unshelve(connection, number, op.namespace, one, None) for one in whole)
+    wanted: dict[int, set[str]] = {}  # by segment, so that each is rewritten once
+    for id in op.ids:
+        segment = segment_of(connection, number, id)
+        if segment is not None:
+            wanted.setdefault(segment, set()).add(id)
+    return sum(_unshelve(connection, number, op.namespace, *one) for one in wanted.items())
 
 
-def _unarchive_log(connection: apsw.Connection, number: int, op: Unarchive, stream: int) -> int:
-    key = Stream(op.namespace, op.session or "")
-    segments: list[Any] = connection.execute(OF_LOG, (stream, 1, 2**32)).fetchall()
-    connection.execute("DELETE FROM segments WHERE stream = ?", (stream,))
-    connection.execute("UPDATE streams SET archived = 0 WHERE id = ?", (stream,))
-    count = 0
+def _newest(connection: apsw.Connection, number: int, most: int | None) -> list[int]:
+    """Return the newest segments of records with about `most` of them, oldest first."""
+    sql = """SELECT id, items FROM segments
+        WHERE namespace = ? AND stream IS NULL ORDER BY id DESC"""
+    chosen, count = list[int](), 0
+    rows: list[Any] = connection.execute(sql, (number,)).fetchall()
+    for segment, items in rows:
+        if most is not None and count >= most:
+            break
+        chosen.append(segment)
+        count += items
+    return chosen[::-1]
+
+
+def _unshelve(
+    connection: apsw.Connection, number: int, space: Namespace, segment: int, ids: set[str] | None
+) -> int:
+    """Bring back the records of a segment, or those of `ids` among them."""
+    items = unpacked(data_of(connection, segment) or b"")
+    pairs = [(item, item.record(space, None)) for item in items]
+    back = [pair for pair in pairs if ids is None or pair[1].id in ids]
+    kept = [item for item, record in pairs if ids is not None and record.id not in ids]
+    rewrite(connection, segment, kept)
+    forget_place(connection, number, (record.id for _, record in back))
+    for item, record in back:
+        _put_back(connection, number, item, record)
+    return len(back)
+
+
+def _unarchive_log(
+    connection: apsw.Connection, number: int, op: Unarchive, found: tuple[int, int, int]
+) -> int:
+    stream, _, archived = found
+    cut = 0 if op.most is None else max(0, archived - max(0, op.most))
+    segments: list[Any] = connection.execute(OF_LOG, (stream, cut + 1, archived)).fetchall()
+    connection.execute("DELETE FROM segments WHERE stream = ? AND last > ?", (stream, cut))
+    connection.execute("UPDATE streams SET archived = ? WHERE id = ?", (cut, stream))
     for _, data in segments:
-        for item in unpacked(data):
-            id = entry_id(stream, item.version)
-            agent = None if item.agent is None else bindable(item.agent)
-            at = to_micros(item.created_at)
-            row = (id, bindable(item.kind), item.pinned, agent, at, item.body)
-            connection.execute(INSERT_ENTRY, row)
-            if item.use is not None:
-                record = item.record(op.namespace, key.session)
-                _put_back(connection, number, item, record, id)
-            count += 1
-    return count
+        items = unpacked(data)
+        kept = [item for item in items if item.version <= cut]
+        if kept:
+            insert(connection, number, stream, packed(kept))
+        for item in items[len(kept) :]:
+            _entry_back(connection, number, stream, item, Stream(op.namespace, op.session or ""))
+    return int(archived - cut)
 
 
-def _unarchive_one(connection: apsw.Connection, number: int, space: Namespace, id: str) -> int:
-    segment = segment_of(connection, number, id)
-    if segment is None:
-        return 0
-    for item in unpacked(data_of(connection, segment) or b""):
-        record = item.record(space, None)
-        if record.id == id:
-            drop_own(connection, number, id)
-            _put_back(connection, number, item, record)
-            return 1
-    return 0
+def _entry_back(
+    connection: apsw.Connection, number: int, stream: int, item: Item, key: Stream
+) -> None:
+    id = entry_id(stream, item.version)
+    agent = None if item.agent is None else bindable(item.agent)
+    at = to_micros(item.created_at)
+    insert_entry(connection, id, bindable(item.kind), item.pinned, agent, at, item.body)
+    if item.use is not None:
+        _put_back(connection, number, item, item.record(key.namespace, key.session), id)
 
 
 def _put_back(

@@ -155,11 +155,7 @@ class SqliteBackend(Backend):
         """Return entries of `stream` by version range, from either end."""
         wanted = log.Wanted(after, before, limit, newest_first, kinds, pinned)
         with self._reading() as connection:
-            while (found := self._stream(connection, stream)) is not None:
-                entries = log.read(connection, stream, *found, wanted)
-                if entries is not None:
-                    return entries
-        return []
+            return log.read(connection, stream, wanted)
 
     def head(self, stream: Stream) -> int:
         """Return the newest version of `stream`, 0 if there is none."""
@@ -185,12 +181,15 @@ class SqliteBackend(Backend):
 
     def namespaces(self, prefix: Namespace = ()) -> list[Namespace]:
         """Return the namespaces that begin with `prefix`, sorted."""
+        key = bindable(namespace_key(prefix))
         with self._reading() as connection:
             keys: list[Any] = connection.execute(
-                "SELECT key FROM namespaces n"
-                " WHERE EXISTS (SELECT 1 FROM streams WHERE namespace = n.id)"
+                "SELECT key FROM namespaces n WHERE (EXISTS"
+                " (SELECT 1 FROM streams WHERE namespace = n.id)"
                 " OR EXISTS (SELECT 1 FROM records WHERE namespace = n.id)"
-                " OR EXISTS (SELECT 1 FROM segments WHERE namespace = n.id)"
+                " OR EXISTS (SELECT 1 FROM segments WHERE namespace = n.id))"
+                + (" AND key >= ? AND key < ?" if key else ""),  # "0" comes after "/"
+                (key, f"{key}0") if key else (),
             ).fetchall()
         found = [tuple(unbound(key).split("/")) for (key,) in keys]
         return sorted(n for n in found if n[: len(prefix)] == tuple(prefix))
@@ -300,7 +299,7 @@ class SqliteBackend(Backend):
         """Return archived records of `where`, newest first; with `terms`, those that hold any."""
         self._require("archive")
         with self._reading() as connection:
-            found = list(archive.archived(connection, where, terms))
+            found = archive.archived(connection, where, terms)
         found.sort(key=lambda one: (one.record.created_at, one.record.id), reverse=True)
         return found[: None if limit is None else max(0, limit)]
 
@@ -324,9 +323,11 @@ class SqliteBackend(Backend):
         self._drop_index(number)  # before, so that a crash leaves none behind
         receipt = self._writing().run(unit)
         self._drop_index(number)  # after, because a search may have made it anew
-        scrub = partial(integrity.scrub, waited=self._place.busy_seconds)
-        self._writing().run(scrub, alone=True)
+        waited = self._place.busy_seconds
+        finish = partial(erasure.finish, namespace=namespace, waited=waited)
+        self._writing().run(finish, alone=True)
         remaining = self.count(Where(namespace)) + len(self.sessions(namespace))
+        remaining += self.archive_state(namespace).segments
         return replace(receipt, remaining=remaining)
 
     def check(self) -> CheckReport:
@@ -412,15 +413,6 @@ class SqliteBackend(Backend):
 
     def _reading(self) -> AbstractContextManager[apsw.Connection]:
         return self._readers.lend()
-
-    def _stream(self, connection: apsw.Connection, stream: Stream) -> tuple[int, int] | None:
-        """Return a stream's number and how many of its entries are archived."""
-        rows: list[Any] = connection.execute(
-            "SELECT id, archived FROM streams WHERE session = ? AND namespace ="
-            " (SELECT id FROM namespaces WHERE key = ?)",
-            (bindable(stream.session), bindable(namespace_key(stream.namespace))),
-        ).fetchall()
-        return rows[0] if rows else None
 
     def before_fork(self) -> None:
         """Close every connection; called by `forks` when none is in use."""

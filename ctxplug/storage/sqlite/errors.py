@@ -24,6 +24,8 @@ def translated(path: str, *, waited: float = 0.0) -> Iterator[None]:
         yield
     except apsw.Error as exc:
         raise translate(exc, path, waited=waited) from exc
+    except UnicodeDecodeError as exc:  # every text that was stored is UTF-8
+        raise translate(apsw.CorruptError(f"{exc}"), path) from exc
 
 
 def translate(exc: apsw.Error, path: str, *, waited: float = 0.0) -> StorageError:

@@ -11,8 +11,13 @@ from pathlib import Path
 
 import apsw
 
-from ctxplug.errors import CannotOpenError, CorruptStoreError, ForeignFileError, StorageError
-from ctxplug.storage.sqlite import schema
+from ctxplug.errors import (
+    CannotOpenError,
+    CorruptStoreError,
+    ForeignFileError,
+    StorageError,
+)
+from ctxplug.storage.sqlite import integrity, schema
 from ctxplug.storage.sqlite.connections import Place, file_of, merge_on_close, wal_size
 from ctxplug.storage.sqlite.errors import translated
 
@@ -67,7 +72,16 @@ def examine(place: Place) -> None:
             )
         schema.migrate(connection, path)
         if not place.read_only:
+            _finish_erasure(connection)
             merge_on_close(connection)
+
+
+def _finish_erasure(connection: apsw.Connection) -> None:
+    """Do what an erasure that was cut short left to do, unless somebody is writing."""
+    if integrity.is_unscrubbed(connection):
+        connection.set_busy_timeout(0)
+        with suppress(apsw.Error, StorageError):  # the next opening, or erasure, will do it
+            integrity.scrub(connection, waited=0)
 
 
 def sync_folder(path: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import apsw
 
-from ctxplug.errors import CorruptStoreError, StorageBusyError
+from ctxplug.errors import CorruptStoreError, StorageBusyError, StorageFullError
 from ctxplug.storage.backend import CheckReport
-from ctxplug.storage.sqlite import archive
+from ctxplug.storage.sqlite import archive, contents
 
+UNSCRUBBED = "unscrubbed"
 _INVARIANTS = (
     (
         "session logs with gaps or a wrong newest version",
@@ -81,6 +84,11 @@ _INVARIANTS = (
            (SELECT count(*) FROM records WHERE namespace = n.id AND indexed)""",
     ),
     (
+        "segments of another namespace than their session",
+        """SELECT g.id FROM segments g JOIN streams s ON s.id = g.stream
+           WHERE g.namespace <> s.namespace""",
+    ),
+    (
         "streams, records or segments of no namespace",
         """SELECT namespace FROM streams WHERE namespace NOT IN (SELECT id FROM namespaces)
            UNION
@@ -91,11 +99,18 @@ _INVARIANTS = (
 )
 
 
-def check(connection: apsw.Connection, *, index: bool = True) -> CheckReport:
-    """Return what is wrong with the file; `index` includes the word index's own check."""
+def check(
+    connection: apsw.Connection, *, index: bool = True, every_column: bool = True
+) -> CheckReport:
+    """Return what is wrong with the file.
+
+    `index` includes the word index's own check, `every_column` what records are found by.
+    """
     counts: dict[str, int] = {}
     try:
         problems = _problems(connection, index)
+        if not any(problem.startswith("SQLite") for problem in problems):
+            problems += contents.problems(connection, every_column=every_column)
         for table in (
             "namespaces",
             "streams",
@@ -107,13 +122,13 @@ def check(connection: apsw.Connection, *, index: bool = True) -> CheckReport:
         ):
             counts[table] = int(connection.execute(f"SELECT count(*) FROM {table}").get)
         counts["entries"] += int(connection.execute("SELECT total(archived) FROM streams").get)
-    except (apsw.CorruptError, apsw.NotADBError) as exc:
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as exc:
         problems = [f"SQLite: {exc}"]
     return CheckReport(tuple(problems), counts)
 
 
 def _problems(connection: apsw.Connection, index: bool) -> list[str]:
-    verdicts: list[Any] = connection.execute("PRAGMA quick_check(20)").fetchall()
+    verdicts: list[Any] = connection.execute("PRAGMA integrity_check(20)").fetchall()
     problems = [f"SQLite: {verdict}" for (verdict,) in verdicts if verdict != "ok"]
     if problems:
         return problems
@@ -129,13 +144,37 @@ def _problems(connection: apsw.Connection, index: bool) -> list[str]:
     return problems + archive.problems(connection)
 
 
+def is_unscrubbed(connection: apsw.Connection) -> bool:
+    """Say whether an erasure ended, by a crash or a full disk, before its `scrub`."""
+    found = connection.execute("SELECT 1 FROM meta WHERE key = ?", (UNSCRUBBED,)).get
+    return found is not None
+
+
+@contextmanager
+def overwriting(connection: apsw.Connection) -> Iterator[None]:
+    """Let what is deleted in the with block be overwritten with zeros."""
+    connection.pragma("secure_delete", True)
+    try:
+        yield
+    finally:
+        connection.pragma("secure_delete", False)
+
+
 def scrub(connection: apsw.Connection, *, waited: float) -> None:
     """Rewrite the index and the file, so that no page keeps a copy of deleted text.
 
     Raises StorageBusyError if for `waited` seconds a reader held on to the old pages.
     """
     connection.execute("INSERT INTO words (words) VALUES ('optimize')")
-    connection.execute("VACUUM")
+    try:
+        connection.execute("VACUUM")
+    except apsw.FullError as exc:
+        raise StorageFullError(
+            f"The rows were deleted, but there is no room to rewrite {connection.filename!r}, so"
+            " copies of their text are still in it. Make room for as much again as the file"
+            " takes, and erase once more.",
+            target=connection.filename,
+        ) from exc
     [(blocked, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     if blocked:
         raise StorageBusyError(
@@ -145,13 +184,14 @@ def scrub(connection: apsw.Connection, *, waited: float) -> None:
             waited=waited,
             target=connection.filename,
         )
+    connection.execute("DELETE FROM meta WHERE key = ?", (UNSCRUBBED,))
 
 
 def verify_copy(path: str) -> None:
     """Check a fresh copy and force it to disk; raise CorruptStoreError if it is unsound."""
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        report = check(connection)
+        report = check(connection, every_column=False)
         connection.pragma("journal_mode", "wal")
     finally:
         connection.close()

@@ -13,12 +13,17 @@ from typing import Any
 
 import apsw
 
+from ctxplug.scope import namespace_key
 from ctxplug.storage.backend import Entry, Stream
 from ctxplug.storage.sqlite import archive, queries
 from ctxplug.storage.sqlite.operations import choices
-from ctxplug.storage.sqlite.schema import entry_id
+from ctxplug.storage.sqlite.schema import bindable, entry_id
 
 NEWEST = 2**32 - 1
+# The last segment tells one archiving from another up to the same version.
+_STATE = """SELECT s.id, s.archived, (SELECT g.id FROM segments g WHERE g.stream = s.id
+    ORDER BY g.first DESC LIMIT 1) FROM streams s"""
+_FIND = f"{_STATE} WHERE session = ? AND namespace = (SELECT id FROM namespaces WHERE key = ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,27 @@ class Wanted:
         return max(0, min(self.after, NEWEST)), end
 
 
-def read(
+def read(connection: apsw.Connection, stream: Stream, wanted: Wanted) -> list[Entry]:
+    """Return the entries of a stream that are asked for."""
+    while (state := look_up(connection, stream)) is not None:
+        number, archived, _ = state
+        found = _read(connection, stream, number, archived, wanted)
+        now = connection.execute(f"{_STATE} WHERE s.id = ?", (number,)).fetchone()
+        if now == state:
+            return found
+    return []
+
+
+def look_up(connection: apsw.Connection, stream: Stream) -> tuple[int, int, int | None] | None:
+    """Return a stream's number, how many of its entries are archived, and its last segment."""
+    key = bindable(stream.session), bindable(namespace_key(stream.namespace))
+    rows: list[Any] = connection.execute(_FIND, key).fetchall()
+    return rows[0] if rows else None
+
+
+def _read(
     connection: apsw.Connection, stream: Stream, number: int, archived: int, wanted: Wanted
-) -> list[Entry] | None:
-    """Return the entries of a stream, of which `archived` are; None if that has changed."""
+) -> list[Entry]:
     after, _ = wanted.span
     found: list[Entry] = []
     if after >= archived:
@@ -53,8 +75,7 @@ def read(
     else:
         found = _archived(connection, stream, number, wanted, wanted.limit)
         found += _live(connection, stream, number, wanted, archived, _left(wanted, found))
-    now = connection.execute("SELECT archived FROM streams WHERE id = ?", (number,)).get
-    return found if now == archived else None
+    return found
 
 
 def _left(wanted: Wanted, found: Sequence[Entry]) -> int | None:

@@ -17,7 +17,7 @@ from ctxplug.errors import ConflictError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace, namespace_key
 from ctxplug.storage.backend import Append, Delete, Entry, Op, Put, Touch, entry_record
-from ctxplug.storage.sqlite.schema import bindable, entry_id, to_micros
+from ctxplug.storage.sqlite.schema import bindable, crc_of, entry_id, to_micros
 from ctxplug.storage.sqlite.segment_rows import drop, drop_own
 
 Step = Callable[[apsw.Connection], int]
@@ -29,14 +29,14 @@ ON CONFLICT (namespace, session) DO UPDATE
     SET version = version + 1, updated_at = max(updated_at, ?3)
 RETURNING id, version
 """
-INSERT_ENTRY = """
-INSERT INTO entries (id, kind, pinned, agent, created_at, body) VALUES (?, ?, ?, ?, ?, ?)
+_INSERT_ENTRY = """
+INSERT INTO entries (id, kind, pinned, agent, created_at, body, crc) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _UPSERT_RECORD = """
 INSERT INTO records (namespace, id, kind, tier, session, agent, tags, metadata, created_at,
     expires_at, valid_from, valid_to, last_accessed, access_count, importance, traits, indexed,
-    entry, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    entry, body, crc)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (namespace, id) DO UPDATE SET kind = excluded.kind, tier = excluded.tier,
     session = excluded.session, agent = excluded.agent, tags = excluded.tags,
     metadata = excluded.metadata, created_at = excluded.created_at,
@@ -44,7 +44,7 @@ ON CONFLICT (namespace, id) DO UPDATE SET kind = excluded.kind, tier = excluded.
     valid_to = excluded.valid_to, last_accessed = excluded.last_accessed,
     access_count = excluded.access_count, importance = excluded.importance,
     traits = excluded.traits, indexed = excluded.indexed, entry = excluded.entry,
-    body = excluded.body
+    body = excluded.body, crc = excluded.crc
 RETURNING rowid, place
 """
 _SET_VERSION = """
@@ -97,7 +97,7 @@ def _append(op: Append) -> Step:
     if terms is not None:
         # The version is not known yet; of the columns, only the metadata depends on it.
         record = entry_record(Entry(op.stream, 0, op.kind, op.body, op.created_at, op.agent))
-        row = _columns(record)
+        row = columns(record)
 
     def step(connection: apsw.Connection) -> int:
         number = _ensure_namespace(connection, op.stream.namespace)
@@ -111,10 +111,10 @@ def _append(op: Append) -> Step:
                 target=connection.filename,
             )
         entry = entry_id(stream, version)
-        connection.execute(INSERT_ENTRY, (entry, kind, op.pinned, agent, created_at, body))
+        insert_entry(connection, entry, kind, op.pinned, agent, created_at, body)
         if terms is not None:
             drop_own(connection, number, f"{op.stream.session}@{version}")
-            values = (number, f"{session}@{version}", *row, op.traits, True, entry, None)
+            values = (number, f"{session}@{version}", *row, op.traits, True, entry, None, None)
             rowid = _index(connection, number, values, terms)
             connection.execute(_SET_VERSION, (f"{version}", rowid))
         return int(version)
@@ -123,19 +123,34 @@ def _append(op: Append) -> Step:
 
 
 def _put(op: Put) -> Step:
-    row = _columns(op.record)
+    row = columns(op.record)
     body = codec.encode(op.record.to_dict())
+    crc = crc_of(body)
     id = bindable(op.record.id)
     terms = None if op.terms is None else bindable(op.terms)
 
     def step(connection: apsw.Connection) -> int:
         number = _ensure_namespace(connection, op.record.namespace)
         drop(connection, number, op.record.id)
-        values = (number, id, *row, op.traits, terms is not None, None, body)
+        values = (number, id, *row, op.traits, terms is not None, None, body, crc)
         _index(connection, number, values, terms)
         return 1
 
     return step
+
+
+def insert_entry(
+    connection: apsw.Connection,
+    id: int,
+    kind: str,
+    pinned: bool,
+    agent: str | None,
+    created_at: int | None,
+    body: bytes,
+) -> None:
+    """Store an entry, its names bindable, with its checksum."""
+    row = (id, kind, int(pinned), agent, created_at)
+    connection.execute(_INSERT_ENTRY, (*row, body, crc_of(body, *row)))
 
 
 def put_back(
@@ -148,8 +163,9 @@ def put_back(
     body: bytes | None,
 ) -> None:
     """Store a record that comes out of the archive: a view of `entry`, or one with a `body`."""
-    row, words = _columns(record), None if terms is None else bindable(terms)
-    values = (number, bindable(record.id), *row, traits, words is not None, entry, body)
+    row, words = columns(record), None if terms is None else bindable(terms)
+    crc = None if body is None else crc_of(body)
+    values = (number, bindable(record.id), *row, traits, words is not None, entry, body, crc)
     _index(connection, number, values, words)
 
 
@@ -187,7 +203,7 @@ def _touch(connection: apsw.Connection, op: Touch) -> int:
     return connection.total_changes() - before
 
 
-def _columns(record: MemoryRecord) -> tuple[Any, ...]:
+def columns(record: MemoryRecord) -> tuple[Any, ...]:
     """Return the values of the columns from kind to importance."""
     return (
         bindable(record.kind),

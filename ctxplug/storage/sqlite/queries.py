@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from ctxplug import codec
+from ctxplug.errors import CorruptStoreError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
 from ctxplug.storage.backend import Entry, Stream, Where, entry_record
 from ctxplug.storage.sqlite.operations import canonical_text, choices, own_terms
 from ctxplug.storage.sqlite.schema import (
     bindable,
+    crc_of,
     from_micros,
     to_micros,
     unbound,
     version_of,
 )
 
-ENTRY_COLUMNS = "id, kind, pinned, agent, created_at, body"
-RECORD_COLUMNS = """r.session, r.last_accessed, r.access_count, r.expires_at, r.body,
-    e.id, e.kind, e.body, e.created_at, e.agent, e.pinned"""
+ENTRY_COLUMNS = "id, kind, pinned, agent, created_at, body, crc"
+RECORD_COLUMNS = """r.session, r.last_accessed, r.access_count, r.expires_at, r.body, r.crc,
+    e.id, e.kind, e.pinned, e.agent, e.created_at, e.body, e.crc"""
 _METADATA_EQUALS = """EXISTS (
     SELECT 1 FROM json_each(r.metadata) AS m WHERE m.key = ? AND m.value = ?)"""
 
@@ -72,16 +74,14 @@ def searchable(terms: Sequence[str]) -> list[str]:
 
 def record_of(row: Sequence[Any], namespace: Namespace) -> MemoryRecord:
     """Return the record of a row of RECORD_COLUMNS."""
-    session, accessed, count, expires, body, entry, kind, entry_body, created, agent, pinned = row
-    if body is None:
-        record = entry_record(
-            entry_of(
-                (entry, kind, pinned, agent, created, entry_body),
-                Stream(namespace, unbound(session)),
-            )
-        )
-    else:
+    session, accessed, count, expires, body, crc, *entry = row
+    if body is not None:
+        require_sound(crc, body)
         record = MemoryRecord.from_dict(codec.decode(body))
+    elif entry[0] is not None:
+        record = entry_record(entry_of(entry, Stream(namespace, unbound(session))))
+    else:
+        raise CorruptStoreError("A record of the store is damaged: its log entry is missing.")
     if count or accessed is not None:
         record = record.evolve(
             access_count=count,
@@ -93,7 +93,8 @@ def record_of(row: Sequence[Any], namespace: Namespace) -> MemoryRecord:
 
 def entry_of(row: Sequence[Any], stream: Stream) -> Entry:
     """Return the entry of a row of ENTRY_COLUMNS."""
-    id, kind, pinned, agent, created_at, body = row
+    id, kind, pinned, agent, created_at, body, crc = row
+    require_sound(crc, body, id, kind, pinned, agent, created_at)
     return Entry(
         stream=stream,
         version=version_of(id),
@@ -103,6 +104,15 @@ def entry_of(row: Sequence[Any], stream: Stream) -> Entry:
         agent=None if agent is None else unbound(agent),
         pinned=bool(pinned),
     )
+
+
+def require_sound(crc: int | None, body: bytes, *columns: Any) -> None:
+    """Raise CorruptStoreError if something of a row is not as it was written."""
+    if crc_of(body, *columns) != crc:
+        raise CorruptStoreError(
+            "A row of the store is damaged: its checksum does not fit. `ctxplug check` names all"
+            " that are; restore a backup."
+        )
 
 
 def quoted(term: str) -> str:

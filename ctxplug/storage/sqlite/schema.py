@@ -5,6 +5,7 @@ Times are integer microseconds since 1970, UTC. An entry's id is its stream's id
 twice, so a reader that looked one up just before an erase finds nothing of another's.
 A term in the word index begins with its namespace's number, so each namespace has postings
 of its own; they list places: an entry's id, or for other records -16 times the rowid.
+A `crc` is that of an entry, or of a record's body: SQLite does not see a byte that changed.
 The entries of a stream up to its `archived` version are in segments (`storage.segments`).
 Names that come from users are bound as `bindable` text; bodies are exact.
 """
@@ -14,6 +15,8 @@ from __future__ import annotations
 import re
 import string
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from zlib import crc32
 
 import apsw
 
@@ -62,7 +65,8 @@ CREATE TABLE entries (
     pinned INTEGER NOT NULL,
     agent TEXT,
     created_at INTEGER NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    crc INTEGER NOT NULL
 );
 CREATE INDEX entries_pinned ON entries (id) WHERE pinned;
 CREATE TABLE records (
@@ -87,6 +91,7 @@ CREATE TABLE records (
     embedded INTEGER NOT NULL DEFAULT 0,
     entry INTEGER,
     body BLOB,
+    crc INTEGER,
     place INTEGER GENERATED ALWAYS AS (coalesce(entry, -16 * rowid)) VIRTUAL,
     UNIQUE (namespace, id)
 );
@@ -217,6 +222,11 @@ def entry_id(stream: int, version: int) -> int:
 def version_of(entry: int) -> int:
     """Return the version that an entry's key holds."""
     return entry & 0xFFFFFFFF
+
+
+def crc_of(body: bytes, *columns: Any) -> int:
+    """Return the checksum of `body` and of what stands beside it."""
+    return crc32(repr(columns).encode("utf-8", "surrogatepass"), crc32(body))
 
 
 def bindable(text: str) -> str:

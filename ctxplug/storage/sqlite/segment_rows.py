@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
 import apsw
 
-from ctxplug.storage.segments import Segment, packed, place_of, unpacked, without
+from ctxplug.storage.segments import Item, Segment, packed, place_of, unpacked, without
 from ctxplug.storage.sqlite.schema import bindable
 
 STREAM = "SELECT id, version, archived FROM streams WHERE namespace = ? AND session = ?"
@@ -52,9 +53,12 @@ def drop(connection: apsw.Connection, number: int | None, id: str) -> int:
         found = connection.execute(STREAM, (number, bindable(session))).fetchone()
     if found is None or version > found[2]:
         return 0
-    segment, data = next(connection.execute(OF_LOG, (found[0], version, version)))
-    if any(item.version == version and item.use for item in unpacked(data)):
-        return _rewrite(connection, segment, id, session)
+    rows: list[Any] = connection.execute(OF_LOG, (found[0], version, version)).fetchall()
+    for segment, data in rows:
+        items = unpacked(data)
+        if any(item.version == version and item.use for item in items):
+            rewrite(connection, segment, without(items, id, session))
+            return 1
     return 0
 
 
@@ -63,19 +67,23 @@ def drop_own(connection: apsw.Connection, number: int, id: str) -> int:
     segment = segment_of(connection, number, id)
     if segment is None:
         return 0
-    connection.execute(
-        "DELETE FROM archived WHERE namespace = ? AND id = ?", (number, bindable(id))
-    )
-    return _rewrite(connection, segment, id, None)
+    forget_place(connection, number, [id])
+    rewrite(connection, segment, without(unpacked(data_of(connection, segment) or b""), id, None))
+    return 1
 
 
-def _rewrite(connection: apsw.Connection, segment: int, id: str, session: str | None) -> int:
-    items = without(unpacked(data_of(connection, segment) or b""), id, session)
+def forget_place(connection: apsw.Connection, number: int, ids: Iterable[str]) -> None:
+    """Remove what says in which segment the records `ids` are."""
+    rows = [(number, bindable(id)) for id in ids]
+    connection.executemany("DELETE FROM archived WHERE namespace = ? AND id = ?", rows)
+
+
+def rewrite(connection: apsw.Connection, segment: int, items: Sequence[Item]) -> None:
+    """Let a segment hold `items`; without any it goes."""
     if items:
         connection.execute(_UPDATE, (*_values(packed(items)), segment))
     else:
         connection.execute("DELETE FROM segments WHERE id = ?", (segment,))
-    return 1
 
 
 def _values(segment: Segment) -> list[Any]:

@@ -1,0 +1,80 @@
+"""Many conversations of two users at once, in one process."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from langchain_ctxplug import CtxplugMiddleware
+from langgraph.checkpoint.memory import InMemorySaver
+
+from ctxplug import AgentMemory
+
+
+@tool
+def look_up(number: int) -> str:
+    """Look up a parcel."""
+    return f"parcel {number}"
+
+
+def build(memory: AgentMemory, scripted: Any, call: Any) -> tuple[Any, Any]:
+    def answer(messages: list[BaseMessage], n: int) -> AIMessage:
+        if isinstance(messages[-1], ToolMessage):
+            return AIMessage("done")
+        return AIMessage("", tool_calls=[call("c" + str(len(messages)), number=len(messages))])
+
+    model = scripted(answer=answer)
+    middleware = CtxplugMiddleware(memory, user_key="user_id")
+    agent = create_agent(model, [look_up], middleware=[middleware], checkpointer=InMemorySaver())
+    return agent, model
+
+
+def check(memory: AgentMemory, model: Any, threads: int, turns: int) -> None:
+    for sent in model.sent:
+        text = str([m.content for m in sent])
+        assert not ("of-ann" in text and "of-bob" in text), "a leak between users"
+    for n in range(threads):
+        user = "ann" if n % 2 else "bob"
+        log = memory.beside(namespace=("acme", user), session=f"thread-{n}").messages()
+        asked = [m.text for m in log if m.role == "user"]
+        assert asked == [f"turn {t} thread {n} of-{user}" for t in range(turns)]
+        assert len(log) == 4 * turns and len({m.id for m in log}) == len(log)
+    assert memory.check().ok
+
+
+def turn_of(n: int, turn: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    user = "ann" if n % 2 else "bob"
+    config = {"configurable": {"thread_id": f"thread-{n}", "user_id": user}}
+    return {"messages": [HumanMessage(f"turn {turn} thread {n} of-{user}")]}, config
+
+
+@pytest.mark.parametrize(
+    ("threads", "turns"), [(8, 4), pytest.param(50, 20, marks=pytest.mark.slow)]
+)
+def test_threads(tmp_path: Path, scripted: Any, call: Any, threads: int, turns: int) -> None:
+    with AgentMemory.open(tmp_path / "m.db", namespace="acme", budget=3_000) as memory:
+        agent, model = build(memory, scripted, call)
+
+        def talk(n: int) -> None:
+            for turn in range(turns):
+                agent.invoke(*turn_of(n, turn))
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(talk, range(threads)))
+        check(memory, model, threads, turns)
+
+
+async def test_tasks(tmp_path: Path, scripted: Any, call: Any) -> None:
+    async with await AgentMemory.aopen(tmp_path / "m.db", namespace="acme", budget=3_000) as memory:
+        agent, model = build(memory, scripted, call)
+
+        async def talk(n: int) -> None:
+            for turn in range(4):
+                await agent.ainvoke(*turn_of(n, turn))
+
+        await asyncio.gather(*(talk(n) for n in range(8)))
+        check(memory, model, 8, 4)
