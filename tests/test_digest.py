@@ -124,7 +124,7 @@ def test_tool_calls_are_told_by_name_arguments_and_the_identifiers_of_the_result
     ],
 )
 def test_numbers_of_a_result_in_prose_are_not_cut_at_their_commas(prose: str, kept: str) -> None:
-    result = ToolResultPart("c1", (TextPart(prose + "so it is " * 60),), name="look_up")
+    result = ToolResultPart("c1", (TextPart(prose + "so it is " * 200),), name="look_up")
     said = [
         Message("assistant", ToolCallPart("c1", "look_up", {}), created_at=0, id="a"),
         Message("tool", result, created_at=0),

@@ -55,7 +55,7 @@ class CtxplugRetriever(BaseRetriever):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    memory: AgentMemory | None = Field(default=None, exclude=True, repr=False)
+    memory: AgentMemory | Memories = Field(exclude=True, repr=False)
     k: int = Field(default=10, ge=1)
     kinds: str | Sequence[str] | None = None
     with_tags: str | Sequence[str] | None = None
@@ -73,12 +73,14 @@ class CtxplugRetriever(BaseRetriever):
         | str
         | os.PathLike[str]
         | Callable[[Run], AgentMemory]
-        | HasMemory = "memory:",
+        | HasMemory
+        | Memories = "memory:",
         **options: Any,
     ) -> None:
         ours = {name: options.pop(name) for name in list(options) if name in _FIELDS}
-        find = Memories(memory, options)
-        super().__init__(memory=find.fixed, **ours)  # type: ignore[call-arg]
+        find = memory if isinstance(memory, Memories) else Memories(memory, options)
+        fixed = find if find.fixed is None else find.fixed
+        super().__init__(memory=fixed, **ours)  # type: ignore[call-arg]
         self._find = find
 
     def invoke(

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from langchain_core.runnables.config import var_child_runnable_config
 
 from ctxplug.errors import InvalidNamespaceError, InvalidValueError
+from langchain_ctxplug.labels import to_label
 
 NamespaceChoice: TypeAlias = str | Iterable[str] | Callable[[Any], "str | Iterable[str]"]
 DEFAULT_USER_KEY = "user_id"
@@ -37,23 +38,26 @@ class Place:
 
 
 def encode_label(id: object) -> str:
-    """Return `id` as one label of a namespace or session; different ids give different labels.
+    """Return `id` as one label of a session; different ids give different labels.
 
     Letters, digits and a few signs stay, the rest is percent-encoded ("." and "/" among it); a
     long id ends in its hash. Raises InvalidNamespaceError for one that is empty or no text.
     """
-    text = str(id) if isinstance(id, int) and not isinstance(id, bool) else id
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidNamespaceError(
-            f"An id is text that is not empty, not {id!r:.60}; name the user or the thread.",
-            path="namespace",
-        )
+    text = _text(id)
     composed = unicodedata.is_normalized("NFC", text)
     label = "".join(c if _stays(c, composed) else _encoded(c) for c in text)
     if len(label.encode()) <= _LONGEST:
         return label
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
     return f"{label.encode()[:48].decode('utf-8', 'ignore')}~h{digest}"
+
+
+def user_label(id: object) -> str:
+    """Return `id` as a label of a namespace: as it is where ctxplug takes it, as everywhere here.
+
+    Raises InvalidNamespaceError for one that is empty or no text.
+    """
+    return to_label(_text(id))
 
 
 def place_of(
@@ -83,8 +87,18 @@ def place_of(
     labels = _chosen(namespace, runtime)
     named = namespace is None or user_key is not None  # else it names the user itself
     user = _user(runtime, configurable, user_key) if named else None
-    labels += () if user is None else (encode_label(user),)
+    labels += () if user is None else (user_label(user),)
     return Place(labels, session, configurable.get("__pregel_checkpointer") is not None)
+
+
+def _text(id: object) -> str:
+    text = str(id) if isinstance(id, int) and not isinstance(id, bool) else id
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidNamespaceError(
+            f"An id is text that is not empty, not {id!r:.60}; name the user or the thread.",
+            path="namespace",
+        )
+    return text
 
 
 def _configurable() -> Mapping[str, Any]:
@@ -107,7 +121,7 @@ def _chosen(namespace: NamespaceChoice | None, runtime: Any) -> tuple[str, ...]:
             f"namespace gave {value!r} for this run; it gives one label or several, none empty.",
             path="namespace",
         )
-    return tuple(encode_label(label) for label in labels)
+    return tuple(user_label(label) for label in labels)
 
 
 def _user(runtime: Any, configurable: Mapping[str, Any], user_key: str | None) -> Any:

@@ -22,7 +22,8 @@ from langchain_core.messages import BaseMessage
 
 from ctxplug import AgentMemory, Message
 from ctxplug.context.window import ContextWindow
-from ctxplug.storage import Delete, Stream
+from ctxplug.storage import Delete, Stream, Where
+from langchain_ctxplug.answers import is_answer
 from langchain_ctxplug.background import Background, Pending
 from langchain_ctxplug.continuing import Known, continued
 from langchain_ctxplug.marks import digests, mark_of, marked
@@ -256,11 +257,23 @@ class StateLog:
     def _write(self, generation: Generation, logged: Sequence[Message]) -> None:
         try:
             generation.memory.extend(logged)
+            _leave_out_answers(generation.memory, logged)
             generation.head = generation.head and generation.head + len(logged)
         except BaseException:
             self._current = None  # what was noted is not in the log: look again at the next call
             self._writing = None
             raise
+
+
+def _leave_out_answers(memory: AgentMemory, logged: Sequence[Message]) -> None:
+    """Take what the memory tools answered out of recall: it repeats what is there."""
+    answers = {m.id for m in logged if m.role == "tool" and is_answer(m.text)}
+    if answers:
+        scope = memory.scope
+        where = Where(scope.namespace, session=scope.session, kinds=["message"])
+        newest = memory.backend.find(where, limit=2 * len(logged))
+        found = (record for record in newest if not answers.isdisjoint(record.sources))
+        memory.backend.write(*(Delete(scope.namespace, record.id) for record in found))
 
 
 def _mark(memory: AgentMemory) -> tuple[int, str]:

@@ -231,14 +231,33 @@ def test_users_are_apart(memory: Any, scripted: Any, through: str) -> None:
         agent.invoke({"messages": [HumanMessage(text)]}, config, context=context)
 
     ask("a.b/c", "My secret word is Rosebud.")
-    ask("a.b", "What is my secret word, Rosebud?")
+    ask("a@b.c", "What is my secret word, Rosebud?")
     assert "My secret" not in str(model.sent[-1])
     ask("a.b/c", "What is my secret word?")
     assert "Rosebud" in str(model.sent[-1])
-    assert {"/".join(n) for n in memory.backend.namespaces(("acme",))} == {
-        "acme/a%2Eb%2Fc",
-        "acme/a%2Eb",
-    }
+    namespaces = memory.backend.namespaces(("acme",))
+    assert set(namespaces) == {("acme", "a.b%2Fc"), ("acme", "a@b.c")}
+    with AgentMemory.open(memory.backend, namespace=("acme", "a@b.c")) as plain:
+        assert plain.recall("secret word")  # the same namespace as everywhere else
+
+
+def test_what_a_memory_tool_answered_is_not_recalled_again(memory: Any, scripted: Any) -> None:
+    from langchain_ctxplug import memory_tools
+
+    memory.remember("Prefers window seats")
+
+    def answer(messages: list[BaseMessage], n: int) -> AIMessage:
+        if isinstance(messages[-1], HumanMessage):
+            call = {"name": "recall", "args": {"query": "window seats"}, "id": f"c{n}"}
+            return AIMessage("", tool_calls=[{**call, "type": "tool_call"}])
+        return AIMessage("A window, then.")
+
+    middleware = CtxplugMiddleware(memory)
+    agent = create_agent(scripted(answer=answer), memory_tools(memory), middleware=[middleware])
+    agent.invoke({"messages": [HumanMessage("Which seats, window?")]}, T1)
+    with middleware.memory.beside(session="t1") as said:
+        assert [m.role for m in said.messages()] == ["user", "assistant", "tool", "assistant"]
+    assert "Found in memory" not in str([one.record for one in memory.recall("window seats")])
 
 
 def test_a_missing_user_fails_closed(memory: Any, scripted: Any) -> None:
