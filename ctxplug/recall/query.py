@@ -17,6 +17,7 @@ from ctxplug.recall.traits import Traits
 READ = 20_000  # characters, from the end: what was said last is what is asked
 FADE = 0.9  # of a line's weight from each line to the one before it: a query may be a dialogue
 SINGLE = 0.3  # the weight of one Chinese character among longer terms
+SINGLES = 12  # single characters of a long query that are looked up, of its last lines
 LEAST = 0.05
 TERMS = 400  # at most; of a long query the last lines
 NAMES = 200  # terms looked up as names
@@ -107,7 +108,7 @@ def _weights(query: str) -> dict[str, float]:
     lines = [line for line in query.splitlines() if line.strip()]
     found: dict[str, float] = {}
     spare: dict[str, float] = {}  # used if there is nothing better
-    weight = 1.0
+    weight, singles = 1.0, SINGLES
     for line in reversed(lines):
         for term in reversed(terms(line)):
             empty = len(term) < 3 and HAN.match(term) and not _EMPTY.isdisjoint(term)
@@ -116,7 +117,9 @@ def _weights(query: str) -> dict[str, float]:
         for character in HAN.findall(line):
             if character not in _EMPTY:
                 spare.setdefault(character, weight)
-                found.setdefault(character, SINGLE * weight)
+                if singles and character not in found:
+                    found[character] = SINGLE * weight
+                    singles -= 1
         weight = max(LEAST, weight * FADE)
         if len(found) > TERMS:
             found = dict(islice(found.items(), TERMS))

@@ -27,7 +27,7 @@ from ctxplug.recall.weights import RecallWeights
 from ctxplug.storage import Backend, Glance, Where
 
 MAX_K = 10_000
-LISTED = 3_000  # places of terms that are read for one query
+LISTED = 2_000  # places of terms that are read for one query
 SMALL = 200  # records, below which words are worth what they are among so many
 SEEDS = 100  # places with the worthiest words, whose neighbours are candidates too
 FEW = 50  # places of words, with which those of names are looked at too
