@@ -610,3 +610,9 @@ def test_the_command_archives_searches_and_restores(tmp_path: Path) -> None:
         "entries": 0,
         "records": 0,
     }
+
+
+def test_a_bare_number_is_no_age() -> None:
+    memory = AgentMemory.open("memory:", namespace="u")
+    with pytest.raises(InvalidValueError, match="timedelta"):
+        memory.archive(before=30)  # type: ignore[arg-type]

@@ -175,6 +175,12 @@ def search(backend: Backend, query: str, where: Where, k: int = 10) -> list[Reca
 def cutoff_of(before: datetime | timedelta | None, now: datetime) -> datetime:
     """Return the time before which something counts as cold."""
     age = DEFAULT_AGE if before is None else before
+    if isinstance(age, int | float):  # seconds since 1970, or days? neither is what it says
+        raise InvalidValueError(
+            f"before is a datetime or an age, not the number {age!r}; 30 days are"
+            " timedelta(days=30).",
+            path="before",
+        )
     if isinstance(age, timedelta):
         if age < timedelta(0):
             raise InvalidValueError(f"before is an age, zero or more, not {age!r}.", path="before")
