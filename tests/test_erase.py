@@ -65,7 +65,8 @@ def live_a_life(backend: Backend, canary: str) -> AgentMemory:
     kept = memory.remember(f"Likes {canary}", tags=[canary], importance=0.5)
     gone = memory.remember(f"Hates {canary}")
     backend.write(Put(kept.evolve(id=f"{kept.id}b", created_at=LONG_AGO, valid_from=None), canary))
-    backend.write(Embed(NS, kept.id, canary, VECTOR))
+    if "vector" in backend.capabilities:
+        backend.write(Embed(NS, kept.id, canary, VECTOR))
     memory.forget(gone.id)
     memory.archive(timedelta(0), sessions="old")
     memory.archive()
