@@ -38,7 +38,7 @@ from ctxplug.recall.recalled import Recalled
 from ctxplug.recall.search import RecordSearch
 from ctxplug.records import MemoryRecord, to_tags
 from ctxplug.registry import Registry
-from ctxplug.scope import Scope, check_label, new_id, to_namespace, to_session
+from ctxplug.scope import Namespace, Scope, check_label, new_id, to_namespace, to_session
 from ctxplug.sessions.log import SessionLog
 from ctxplug.sessions.session import Session
 from ctxplug.storage import (
@@ -169,19 +169,11 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         """
         plugins = plugins or installed()
         registry = Registry(plugins)
-        scope = Scope(
-            to_namespace(namespace),
-            new_id() if session is None else to_session(session),
-            None if agent is None else check_label(agent, "agent"),
-        )
+        scope = _scope(to_namespace(namespace), session, agent)
         chosen = registry.resolve("token counter", counter) if counter else None
         chosen = chosen or default_counter(model, registry)
         _positive(budget, "budget")
         prices = prices or Prices()
-        chosen_policy = to_policy(policy)
-        if isinstance(policy, str):  # a preset takes the model's own cache prices
-            ratios = prices.ratios_of(model)
-            chosen_policy = replace(chosen_policy, cache_read=ratios.read, cache_write=ratios.write)
         shared = not isinstance(target, Backend)
         backend = target if isinstance(target, Backend) else acquire(target, registry)
         try:
@@ -190,7 +182,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
                 scope,
                 counter=chosen,
                 budget=budget,
-                policy=chosen_policy,
+                policy=to_policy(policy, prices.ratios_of(model)),
                 model=model,
                 limits=limits,
                 prices=prices,
@@ -223,11 +215,12 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         self._refuse_closed()
         changes: dict[str, Any] = {} if budget is None else {"budget": budget}
         if policy is not None:
-            changes["policy"] = to_policy(policy)
-        scope = Scope(
+            ratios = (self._prices or Prices()).ratios_of(self.model)
+            changes["policy"] = to_policy(policy, ratios)
+        scope = _scope(
             self.scope.namespace if namespace is None else to_namespace(namespace),
-            new_id() if session is None else to_session(session),
-            self.scope.agent if agent is None else check_label(agent, "agent"),
+            session,
+            self.scope.agent if agent is None else agent,
         )
         memory = AgentMemory(self.backend, scope, **{**self._settings, **changes})
         memory._beside = self  # the store is closed with the last that was opened
@@ -665,6 +658,14 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
     def _refuse_closed(self) -> None:
         if self._closed:
             raise ClosedError(f"{self!r} was closed; open it again with AgentMemory.open.")
+
+
+def _scope(namespace: Namespace, session: str | None, agent: str | None) -> Scope:
+    return Scope(
+        namespace,
+        new_id() if session is None else to_session(session),
+        None if agent is None else check_label(agent, "agent"),
+    )
 
 
 def _in_full(message: Message) -> str:

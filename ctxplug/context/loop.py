@@ -87,14 +87,19 @@ def _fold(
 def _named(units: tuple[Unit, ...], policy: ContextPolicy, parts: Components) -> tuple[Unit, ...]:
     """Put one line in place of all steps that may go."""
     fixed = tuple(unit for unit in units if protected(unit, policy))
-    free = [unit for unit in units if not protected(unit, policy)]
-    if not free:
-        return units
+    line = left_out([unit for unit in units if not protected(unit, policy)], parts)
+    return units if line is None else (*fixed, line)
+
+
+def left_out(units: Sequence[Unit], parts: Components) -> Unit | None:
+    """Return the line that names `units` in their place, or None if it would save nothing."""
+    if not units:
+        return None
     counter, ref = parts.tools.counter, parts.tools.ref
-    unnamed = merged(free, DROP, "", counter)
+    unnamed = merged(units, DROP, "", counter)
     text = f"[{len(unnamed.versions)} messages were left out here: {ref(unnamed)}]"
-    line = merged(free, DROP, text, counter)
-    return (*fixed, line) if line.tokens < total(free) else units
+    line = merged(units, DROP, text, counter)
+    return line if line.tokens < total(units) else None
 
 
 def _bared(

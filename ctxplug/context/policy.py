@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ctxplug.compression import CompressionStrategy, Summarizer
 from ctxplug.errors import InvalidValueError, UnknownComponentError
+from ctxplug.tokens.prices import CacheRatios
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +93,8 @@ PRESETS: Mapping[str, ContextPolicy] = {
 }
 
 
-def to_policy(policy: str | ContextPolicy) -> ContextPolicy:
-    """Return the preset of that name, or the policy itself."""
+def to_policy(policy: str | ContextPolicy, ratios: CacheRatios) -> ContextPolicy:
+    """Return the preset of that name with the cache prices `ratios`, or the policy itself."""
     if isinstance(policy, ContextPolicy):
         return policy
     if policy not in PRESETS:
@@ -103,4 +104,4 @@ def to_policy(policy: str | ContextPolicy) -> ContextPolicy:
             name=str(policy),
             known=tuple(PRESETS),
         )
-    return PRESETS[policy]
+    return replace(PRESETS[policy], cache_read=ratios.read, cache_write=ratios.write)

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from ctxplug.compression import VERBATIM, Unit, merged, total
+from ctxplug.compression import VERBATIM, Unit, total
 from ctxplug.context.compaction import Compacted, compact, protected
 from ctxplug.context.components import Components
 from ctxplug.context.gate import Gain, reckon
-from ctxplug.context.law import DROP
-from ctxplug.context.loop import shrink_loop
+from ctxplug.context.loop import left_out, shrink_loop
 from ctxplug.context.policy import ContextPolicy
 from ctxplug.context.recalled import without_block
 from ctxplug.context.units import OPENING, turn_start
@@ -145,14 +144,8 @@ def _leave_out(result: Compacted, policy: ContextPolicy, parts: Components) -> C
     current = turn_start(result.units)
     head, loop = result.units[:current], result.units[current:]
     fixed = [unit for unit in head if protected(unit, policy) or unit.form == OPENING]
-    free = [unit for unit in head if not any(unit is other for other in fixed)]
-    if not free:
-        return result
-    counter, ref = parts.tools.counter, parts.tools.ref
-    unnamed = merged(free, DROP, "", counter)
-    text = f"[{len(unnamed.versions)} messages were left out here: {ref(unnamed)}]"
-    line = merged(free, DROP, text, counter)
-    if line.tokens >= total(free):
+    line = left_out([u for u in head if not any(u is other for other in fixed)], parts)
+    if line is None:
         return result
     note = "the current turn and what the policy keeps are near the budget: all else was left out"
     return replace(result, units=(*fixed, line, *loop), notes=(*result.notes, note))
