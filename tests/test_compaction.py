@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from orders import STREAM, compactions, open_on, stands_for, turn
 
-from ctxplug import AgentMemory, ContextWindow, Message, TextPart, ToolResultPart
+from ctxplug import AgentMemory, ContextWindow, Message
 from ctxplug.context.validity import PROVIDERS, check
-from ctxplug.messages import ToolCallPart
 from ctxplug.storage import Append, Entry, Stream
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.testing.children import run_python, start_python
 from ctxplug.tokens.estimate import estimate
-
-NAMESPACE = ("n",)
-STREAM = Stream(NAMESPACE, "s")
-
-
-def turn(n: int, *, tools: bool = True, chinese: bool = False) -> list[Message]:
-    """Return one turn: a question, a tool loop, an answer."""
-    if chinese:
-        ask, found = f"订单 {n} 什么时候发货？", f"订单 {n} 五月{n % 28 + 1}日从里斯本发货。"
-    else:
-        ask, found = f"When does order {n} ship?", f"Order {n} ships on day {n} from Lisbon."
-    messages = [Message("user", ask, id=f"u{n}")]
-    if tools:
-        call = ToolCallPart(f"c{n}", "get_order", {"order": n})
-        row = json.dumps({"order": n, "note": found, "state": "packed"}, ensure_ascii=False)
-        result = ToolResultPart(f"c{n}", (TextPart(row),), name="get_order")
-        messages += [Message("assistant", call, id=f"a{n}"), Message("tool", result, id=f"r{n}")]
-    return [*messages, Message("assistant", found, id=f"f{n}")]
-
-
-def open_on(target: Any, **options: Any) -> AgentMemory:
-    fields = {"namespace": NAMESPACE, "session": "s", "budget": 600, "counter": estimate()}
-    return AgentMemory.open(target, **(fields | options))
-
-
-def compactions(memory: AgentMemory, session: str = "s") -> list[Entry]:
-    return memory.backend.read(Stream(NAMESPACE, session), kinds=["compaction"])
-
-
-def stands_for(window: ContextWindow) -> set[int]:
-    """Return the versions that a window stands for, word for word or in another form."""
-    return {version for fate in window.report.fates for version in fate.versions}
 
 
 def assert_valid(window: ContextWindow) -> None:
