@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from ctxplug import codec
 from ctxplug.context.assembly import Request, Windows
 from ctxplug.context.components import components
 from ctxplug.context.policy import ContextPolicy, to_policy
@@ -39,7 +38,7 @@ from ctxplug.recall.search import RecordSearch
 from ctxplug.records import MemoryRecord, to_tags
 from ctxplug.registry import Registry
 from ctxplug.scope import Namespace, Scope, check_label, new_id, to_namespace, to_session
-from ctxplug.sessions.log import SessionLog
+from ctxplug.sessions.log import SessionLog, given, in_full
 from ctxplug.sessions.session import Session
 from ctxplug.storage import (
     Backend,
@@ -100,12 +99,12 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         self.budget = _positive(budget, "budget")
         self.model = model
         self.counter = counter
-        self.session = Session(scope.session, scope.namespace)
         self.policy = policy
         stream = Stream(scope.namespace, scope.session)
         self._registry = Registry(plugins)
         parts = components(policy, counter, self._registry)
         self._log = SessionLog(backend, stream, counter, scope.agent, parts.shape)
+        self.session = Session(backend, self._log, self._add)
         self._windows = Windows(backend, stream, counter, policy, parts, self._log.logged)
         self._prices, self._limits = prices, limits
         self._calibration = CalibrationLog(
@@ -274,12 +273,16 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
 
     def extend(self, messages: Iterable[Message]) -> list[Message]:
         """Store several messages in one atomic write and return them as stored."""
+        return self._add(messages)
+
+    def _add(self, messages: Iterable[Message], first: Sequence[Op] = ()) -> list[Message]:
+        """Store `messages` behind the operations of `first`, in one write with them."""
         self._refuse_closed()
         stored = [self._guards.redact_message(_message(m), self.scope) for m in messages]
         appends = [self._log.append(message) for message in stored]
         captured = self._capture(stored) if self._capture else None
-        versions = self._write(*appends, *(captured.ops if captured else ()))
-        for message, version in zip(stored, versions, strict=False):
+        versions = self._write(*first, *appends, *(captured.ops if captured else ()))
+        for message, version in zip(stored, versions[len(first) :], strict=False):
             self._tell("message.added", id=message.id, role=message.role, version=version)
         if captured and self._capture:
             self._capture.written(captured)
@@ -287,9 +290,12 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         return stored
 
     def messages(self, last: int | None = None) -> list[Message]:
-        """Return the messages of the session, or its `last`, oldest first, as they were stored."""
+        """Return the messages of the session, or its `last`, oldest first, as they were stored.
+
+        Those that an edit (`session.keep`) put out of view are in the log alone.
+        """
         self._refuse_closed()
-        return list(self._log.messages()) if last is None else self._log.newest(last)
+        return [given(e) for e in (self._log.entries() if last is None else self._log.newest(last))]
 
     def original(self, ref: str) -> tuple[Message, ...]:
         """Return the messages, byte for byte, behind a reference in a shortened part.
@@ -338,7 +344,9 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         or "@3-40"; `start` is the character to go on from. Returns up to 8,000 characters
         of the originals, each with its role, and where to go on.
         """
-        text = "\n".join(f"[{message.role}] {_in_full(message)}" for message in self.original(ref))
+        self._refuse_closed()
+        found = self._log.original(ref, in_view=True)
+        text = "\n".join(f"[{message.role}] {in_full(message)}" for message in found)
         shown = text[max(0, start) : max(0, start) + EXPANDED]
         end = max(0, start) + len(shown)
         if end >= len(text):
@@ -666,14 +674,6 @@ def _scope(namespace: Namespace, session: str | None, agent: str | None) -> Scop
         new_id() if session is None else to_session(session),
         None if agent is None else check_label(agent, "agent"),
     )
-
-
-def _in_full(message: Message) -> str:
-    lines = [message.text] if message.text else []
-    for call in message.tool_calls:
-        arguments = call.raw_arguments or codec.encode(call.arguments).decode("utf-8", "replace")
-        lines.append(f"{call.name}({arguments})")
-    return "\n".join(lines)
 
 
 def _message(value: Any) -> Message:

@@ -6,13 +6,12 @@ messages. Versions are stored as runs, so a digest of a long past stays short.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ctxplug.compression import VERBATIM, Unit
 from ctxplug.messages import Logged, Message
+from ctxplug.storage.kept import from_runs, to_runs
 from ctxplug.tokens import TokenCounter
 
 COMPACTION = "compaction"
@@ -56,21 +55,3 @@ def unit_from_dict(
 def verbatim_versions(units: Iterable[Mapping[str, Any]]) -> list[int]:
     """Return the versions that stored units name, ascending."""
     return sorted({version for unit in units for version in unit.get("verbatim", ())})
-
-
-def to_runs(versions: Sequence[int]) -> list[list[int]]:
-    """Return ascending `versions` as [first, last] runs, in time that grows with the runs."""
-    runs, start = [], 0
-    while start < len(versions):
-        first = versions[start]
-        after = bisect_right(
-            range(len(versions)), first - start, start, key=lambda i: versions[i] - i
-        )
-        runs.append([first, versions[after - 1]])
-        start = after
-    return runs
-
-
-def from_runs(runs: Iterable[Sequence[int]]) -> Iterable[int]:
-    """Yield the versions of `runs`."""
-    return chain.from_iterable(range(first, last + 1) for first, last in runs)

@@ -4,20 +4,22 @@ Compactions are entries of the log, so whoever opens the session sees the same w
 reads only what came after the last one. Two writers may compact at once: a compaction
 names the one it builds on, and the first that builds on it wins; the other is ignored by
 every reader, its writer included. Messages behind a compaction's `upto` are not touched
-by it, so none is ever lost to one.
+by it, so none is ever lost to one. Where an edit of the conversation stands behind all of
+them (`storage.kept`), the window starts anew from what it left in view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from ctxplug.compression import Unit
+from ctxplug.context.backlog import BACKLOG, cut_backlog
 from ctxplug.context.entries import (
     COMPACTION,
     RECALLED,
-    to_runs,
     unit_from_dict,
     unit_to_dict,
     verbatim_versions,
@@ -28,12 +30,12 @@ from ctxplug.context.view import Snapshot, View
 from ctxplug.errors import ReadOnlyError
 from ctxplug.messages import Logged, TextPart
 from ctxplug.storage import Append, Backend, Entry, Stream
+from ctxplug.storage.kept import KEPT, Kept, to_runs
 from ctxplug.tokens import TokenCounter
 
 MESSAGE = "message"
 CHUNK = 1024
 NEWEST = 16
-BACKLOG = 16  # budgets' worth of unseen log that is gone through message by message
 
 
 class WindowState:
@@ -56,6 +58,7 @@ class WindowState:
         self.head = 0
         self.compactions = 0
         self.last_call: datetime | None = None
+        self._kept = Kept()
         self._raw: dict[int, Logged] = {}  # what a reader of the log gets, where it is in use
         self.budget = budget
         self._backend = backend
@@ -80,8 +83,9 @@ class WindowState:
                 return True
             entries = entries[1:]
         for entry in entries:
-            if self._local and self._follows(entry):
-                self._forget()  # what was compacted here gives way to what all readers see
+            # What was compacted here gives way to what all readers see, and all to an edit.
+            if entry.kind == KEPT or (self._local and self._follows(entry)):
+                self._forget()
                 return True
             self._fold(entry)
             self.head = entry.version
@@ -97,9 +101,10 @@ class WindowState:
         body = self._body(units, details)
         append = Append(stream=self._stream, kind=COMPACTION, body=body, created_at=at, pinned=True)
         version = self._backend.write(append)[0]
-        rivals = self._compactions(after=self.base, before=version + 1)
+        rivals = self._turning_points(after=self.base, before=version + 1)
+        edited = any(entry.kind == KEPT for entry in rivals)
         first = next((entry.version for entry in rivals if self._follows(entry)), None)
-        if first == version and not self._local:
+        if first == version and not edited and not self._local:
             self._adopt(body)
             self.base = version
             self.last_call = at
@@ -136,6 +141,7 @@ class WindowState:
         self.view = View()
         self.base = self.head = self.compactions = 0
         self.last_call = None
+        self._kept = Kept()
         self._raw = {}
         self._seen = None
         self.opened = self._local = False
@@ -151,6 +157,7 @@ class WindowState:
             "budget": self.budget,
             "counter": self._counter.name,
             "base": self.base,
+            **({"kept": self._kept.version} if self._kept.version else {}),
             "upto": upto,
             "units": [unit_to_dict(unit, self._raw) for unit in units],
             **details,
@@ -159,11 +166,14 @@ class WindowState:
     # -- reading ---------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Start at the last compaction under this budget, if there is one."""
+        """Start at the last compaction under this budget or the last edit, if there is one."""
         before = None
         while True:
-            entries = self._compactions(before=before, newest_first=True, limit=NEWEST)
+            entries = self._turning_points(before=before, newest_first=True, limit=NEWEST)
             for entry in entries:
+                if entry.kind == KEPT:
+                    self._start_from(Kept.of(entry))
+                    return
                 if entry.body.get("budget") == self.budget and self._was_first(entry):
                     self._start_at(entry)
                     return
@@ -173,11 +183,7 @@ class WindowState:
             before = entries[-1].version
 
     def _skip_backlog(self) -> None:
-        """Start near the end of a long log that was filled without any window.
-
-        To digest all of it would take minutes and leave next to nothing of each message;
-        what is skipped is named by one unit and found by recall. A pin in it forbids that.
-        """
+        """Start near the end of a long log that was filled without any window."""
         start, tokens = self._backend.head(self._stream) + 1, 0
         if start <= CHUNK:
             return
@@ -192,15 +198,28 @@ class WindowState:
         kept = self._read_messages(before=start, pinned=True)
         if start == 1 or any(logged.message.role != "system" for logged in kept):
             return
-        self.view = View([skipped_unit(start - 1, self._counter)], kept)
+        self.view = View([skipped_unit(range(1, start), self._counter)], kept)
         self.head = start - 1
 
+    def _start_from(self, kept: Kept) -> None:
+        """Start from what an edit left in view."""
+        self._kept = kept
+        self.base = self.head = kept.version
+        entries = kept.entries(self._backend, self._stream, kind=MESSAGE)
+        said = [self._logged(e) for e in takewhile(lambda e: e.version < kept.version, entries)]
+        skipped, rest = cut_backlog(said, self.budget, self._counter)
+        self.view = View(skipped)
+        for logged in rest:
+            self._raw[logged.version] = logged
+            self.view.add(logged)
+
     def _was_first(self, entry: Entry) -> bool:
-        """Say whether no other compaction built on the same one before `entry` did."""
+        """Say whether no edit, and no other compaction on the same one, came before `entry`."""
         base = entry.body["base"]
-        rivals = self._compactions(after=base, before=entry.version)
+        rivals = self._turning_points(after=base, before=entry.version)
         return not any(
-            rival.body.get("budget") == self.budget and rival.body["base"] == base
+            rival.kind == KEPT
+            or (rival.body.get("budget") == self.budget and rival.body["base"] == base)
             for rival in rivals
         )
 
@@ -210,11 +229,15 @@ class WindowState:
             return False
         return bool(entry.body["base"] == self.base)
 
-    def _compactions(self, **where: Any) -> list[Entry]:
-        return self._backend.read(self._stream, kinds=[COMPACTION], pinned=True, **where)
+    def _turning_points(self, **where: Any) -> list[Entry]:
+        kinds = [COMPACTION, KEPT]
+        return self._backend.read(self._stream, kinds=kinds, pinned=True, **where)
 
     def _start_at(self, entry: Entry) -> None:
-        upto = entry.body["upto"]
+        upto, edit = entry.body["upto"], entry.body.get("kept", 0)
+        if edit:
+            (kept,) = self._backend.read(self._stream, after=edit - 1, before=edit + 1)
+            self._kept = Kept.of(kept)
         system = self._read_messages(before=upto + 1, pinned=True)
         self._raw = {
             logged.version: logged
@@ -232,7 +255,7 @@ class WindowState:
 
     def _read_messages(self, **where: Any) -> list[Logged]:
         entries = self._backend.read(self._stream, kinds=[MESSAGE], **where)
-        return [self._logged(entry) for entry in entries]
+        return [self._logged(entry) for entry in entries if self._kept.holds(entry.version)]
 
     def _fold(self, entry: Entry) -> None:
         """Apply one entry; entries of other kinds mean nothing to a window."""

@@ -105,11 +105,12 @@ def opening_unit(first: Unit) -> Unit:
     return Unit((Logged(version, message, 16),), OPENING, (version,))
 
 
-def skipped_unit(last: int, counter: TokenCounter) -> Unit:
-    """Return the user message that stands for versions 1 to `last` of a log."""
+def skipped_unit(versions: Sequence[int], counter: TokenCounter) -> Unit:
+    """Return the user message that stands for the first `versions` of a log."""
+    last = versions[-1]
     message = Message("user", SKIPPED.format(n=last), created_at=0, id=f"skipped-1-{last}")
-    logged = Logged(1, message, counter.count(message))
-    return Unit((logged,), "skipped", tuple(range(1, last + 1)))
+    logged = Logged(versions[0], message, counter.count(message))
+    return Unit((logged,), "skipped", tuple(versions))
 
 
 def _unique_names(message: Message, seen: set[str]) -> list[tuple[str, str]]:

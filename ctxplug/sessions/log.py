@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from ctxplug import codec
 from ctxplug.errors import NotFoundError
 from ctxplug.messages import Logged, Message, TextPart, ToolResultPart
 from ctxplug.storage import Append, Backend, Entry, Stream
+from ctxplug.storage.kept import Kept, newest_kept
 from ctxplug.tokens import TokenCounter
 
 MESSAGE = "message"
-CHUNK = 1024
 SHAPED = {"ctxplug": {"form": "shape-tool-results"}}
 _SELF = "@\ue000"  # stands for the entry's own reference until its version is known
 _REF = re.compile(r"(?:(?P<session>.+))?@(?P<first>\d+)(?:-(?P<last>\d+))?\Z", re.DOTALL)
@@ -41,6 +42,7 @@ class SessionLog:
         self._counter = counter
         self._agent = agent
         self._shape = shape
+        self._kept: tuple[Kept, Entry | None] = Kept(), None  # and up to where it was looked for
 
     def append(self, message: Message) -> Append:
         """Return the operation that adds `message`, counted and ready to be searched."""
@@ -63,17 +65,26 @@ class SessionLog:
             traits=traits,
         )
 
-    def messages(self) -> Iterator[Message]:
-        """Yield every message of the session as it was given, oldest first."""
-        after = 0
-        while entries := self._backend.read(self.stream, after=after, limit=CHUNK):
-            after = entries[-1].version
-            yield from (given(entry) for entry in entries if entry.kind == MESSAGE)
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """Yield the entries of the messages in view, oldest first."""
+        yield from self.kept().entries(self._backend, self.stream, kind=MESSAGE, after=after)
 
-    def newest(self, count: int) -> list[Message]:
-        """Return the newest `count` messages as they were given, oldest first."""
-        entries = self._backend.read(self.stream, kinds=[MESSAGE], limit=count, newest_first=True)
-        return [given(entry) for entry in reversed(entries)]
+    def newest(self, count: int) -> list[Entry]:
+        """Return the entries of the newest `count` messages in view, oldest first."""
+        return self.kept().newest(self._backend, self.stream, kind=MESSAGE, count=count)
+
+    def kept(self) -> Kept:
+        """Return what is in view."""
+        known, seen = self._kept
+        after = seen.version - 1 if seen else 0
+        newest = self._backend.read(self.stream, after=after, limit=1, newest_first=True)
+        if newest == [seen]:
+            return known
+        if seen and self._backend.read(self.stream, after=after, limit=1) != [seen]:
+            known, after = Kept(), 0  # it was erased, and begun anew
+        known = newest_kept(self._backend, self.stream, after=after) or known
+        self._kept = known, newest[0] if newest else None
+        return known
 
     def logged(self, entry: Entry) -> Logged:
         """Return the message of an entry as it is sent, with its token count."""
@@ -85,10 +96,10 @@ class SessionLog:
             count = self._counter.count(message)
         return Logged(entry.version, message, count)
 
-    def original(self, ref: str) -> tuple[Message, ...]:
+    def original(self, ref: str, *, in_view: bool = False) -> tuple[Message, ...]:
         """Return the messages behind a reference: "@12", "@3-40" or "session@12".
 
-        Raises NotFoundError if there are none.
+        With `in_view` only those that no edit removed. Raises NotFoundError if there are none.
         """
         match = _REF.match(ref.strip())
         found: list[Message] = []
@@ -97,7 +108,8 @@ class SessionLog:
             first = int(match["first"])
             last = int(match["last"] or first)
             entries = self._backend.read(stream, after=first - 1, before=last + 1, kinds=[MESSAGE])
-            found = [given(entry) for entry in entries]
+            kept = newest_kept(self._backend, stream) if in_view else None
+            found = [given(e) for e in entries if kept is None or kept.holds(e.version)]
         if not found:
             raise NotFoundError(
                 f"There is no original behind {ref!r}. A reference reads like '@12' or '@3-40'"
@@ -139,3 +151,12 @@ def _as_sent(entry: Entry) -> Message:
             part = replace(part, content=inner)
         parts.append(part)
     return replace(message, content=tuple(parts), extra={**message.extra, **SHAPED})
+
+
+def in_full(message: Message) -> str:
+    """Return what a message says and calls, as text."""
+    lines = [message.text] if message.text else []
+    for call in message.tool_calls:
+        arguments = call.raw_arguments or codec.encode(call.arguments).decode("utf-8", "replace")
+        lines.append(f"{call.name}({arguments})")
+    return "\n".join(lines)
