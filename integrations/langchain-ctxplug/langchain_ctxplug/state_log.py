@@ -5,7 +5,8 @@ is new is appended to the newest. When it was changed otherwise (an edit, a remo
 to an older checkpoint, a run that was killed before its state was kept), the state goes on in
 the generation that holds its beginning, or in a new one; what it no longer holds is taken out
 of recall. Each message in the log carries the digest of all up to it, so that one entry says
-whether a log and a state agree.
+whether a log and a state agree. What others wrote to the same session (another framework,
+`AgentMemory.add`) carries none: it stays where it is, and the thread goes on behind it.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class StateLog:
             generation = self._generation(number)
             count, digest = _mark(generation.memory)
             agrees = count <= len(chain) and (count == 0 or chain[count - 1] == digest)
-            if agrees and (count or not generation.memory.messages(last=1)):
+            if agrees:
                 best = max(best or (-1, generation), (count, generation), key=lambda one: one[0])
         if best is None:
             if newest >= 0:
@@ -277,8 +278,15 @@ def _leave_out_answers(memory: AgentMemory, logged: Sequence[Message]) -> None:
 
 
 def _mark(memory: AgentMemory) -> tuple[int, str]:
-    newest = memory.messages(last=1)
-    return mark_of(newest[0]) if newest else (0, "")
+    """Return the mark of the newest message that has one: others may write to the log too."""
+    count = 1
+    while True:
+        said = memory.messages(last=count)
+        marks = (mark_of(message) for message in reversed(said))
+        found = next((mark for mark in marks if mark[0]), None)
+        if found or len(said) < count:
+            return found or (0, "")
+        count *= 16
 
 
 def _note(generation: Generation, message: BaseMessage, digest: str) -> str:

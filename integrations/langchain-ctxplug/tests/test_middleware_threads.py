@@ -78,3 +78,36 @@ async def test_tasks(tmp_path: Path, scripted: Any, call: Any) -> None:
 
         await asyncio.gather(*(talk(n) for n in range(8)))
         check(memory, model, 8, 4)
+
+
+def test_a_thread_goes_on_from_what_others_wrote_to_its_session(
+    tmp_path: Path, scripted: Any
+) -> None:
+    """Another framework, or plain AgentMemory, writes between two runs of an agent."""
+    path = tmp_path / "agent.db"
+    model = scripted(answer=lambda messages, n: AIMessage(["Hello.", "In Lisbon."][n]))
+    with AgentMemory.open(path, namespace="acme", session="trip") as other:
+        other.add("user", "My violin is in Lisbon. 我的小提琴在里斯本。")
+        other.add("assistant", "Noted. 好的。")
+        middleware = CtxplugMiddleware(path, namespace="acme", recall=False)
+        agent = create_agent(model, [], middleware=[middleware], checkpointer=InMemorySaver())
+        config: Any = {"configurable": {"thread_id": "trip"}}
+        agent.invoke({"messages": [HumanMessage("Hi")]}, config)
+        other.add("user", "And the bow is in Porto.")
+        other.add("assistant", "All right.")
+        agent.invoke({"messages": [HumanMessage("Where is it?")]}, config)
+        middleware.close()
+        texts = [message.text for message in other.messages()]
+        assert texts == [
+            "My violin is in Lisbon. 我的小提琴在里斯本。",
+            "Noted. 好的。",
+            "Hi",
+            "Hello.",
+            "And the bow is in Porto.",
+            "All right.",
+            "Where is it?",
+            "In Lisbon.",
+        ]
+        assert [message.text for message in model.sent[-1]] == texts[:-1]
+        assert other.recall("violin") and other.recall("bow")
+        assert {info.session for info in other.backend.sessions(("acme",))} == {"trip"}
