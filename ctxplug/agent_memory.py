@@ -131,6 +131,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
             "plugins": plugins,
         }
         self._beside: AgentMemory | None = None
+        self.opened_with: Mapping[str, Any] = {}  # what `open` was given
         self._release = weakref.finalize(self, release, backend) if shared else None
 
     @classmethod
@@ -166,6 +167,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         Raises InvalidNamespaceError, UnknownComponentError, EmbedderChangedError (see
         `reindex`), or what the backend raises when it cannot be opened.
         """
+        given = {name: value for name, value in locals().items() if name != "cls"}
         plugins = plugins or installed()
         registry = Registry(plugins)
         scope = _scope(to_namespace(namespace), session, agent)
@@ -176,7 +178,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         shared = not isinstance(target, Backend)
         backend = target if isinstance(target, Backend) else acquire(target, registry)
         try:
-            return cls(
+            memory = cls(
                 backend,
                 scope,
                 counter=chosen,
@@ -196,6 +198,8 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
             if shared:
                 release(backend)
             raise
+        memory.opened_with = given
+        return memory
 
     def beside(
         self,
@@ -223,6 +227,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         )
         memory = AgentMemory(self.backend, scope, **{**self._settings, **changes})
         memory._beside = self  # the store is closed with the last that was opened
+        memory.opened_with = self.opened_with
         return memory
 
     @cached_property
@@ -313,12 +318,13 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         budget: int | None = None,
         system: str | Message | None = None,
         tools: Sequence[Mapping[str, Any]] = (),
+        reserved: int = 0,
     ) -> ContextWindow:
         """Return the window for the next model call.
 
-        `system` and `tools` (provider dicts) count against `budget`. With `query`, what is
-        recalled for it joins the current user turn as marked data. Raises BudgetError when
-        the current turn cannot fit, EmptyContextError without a user message.
+        `system`, `tools` (provider dicts) and `reserved` tokens count against `budget`. With
+        `query`, what is recalled for it joins the current user turn as marked data. Raises
+        BudgetError when the current turn cannot fit, EmptyContextError without a user message.
         """
         self._refuse_closed()
         request = Request(
@@ -327,6 +333,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
             tools=tools,
             margin=self._calibration.current().margin_on(self.counter.margin),
             query=query,
+            reserved=_positive(reserved, "reserved") if reserved else 0,
         )
         window = self._windows.window(request, partial(self._block, query) if query else None)
         if query and self._search.failure:

@@ -200,6 +200,18 @@ def test_an_opaque_part_costs_its_json() -> None:
     assert tokens(OpaquePart("anthropic", {"type": "document"})) == len('{"type":"document"}')
 
 
+def test_a_file_in_an_opaque_part_costs_what_an_image_does_and_long_text_what_it_is() -> None:
+    def part(data: str) -> OpaquePart:
+        return OpaquePart("anthropic", {"source": [{"data": data}]})
+
+    empty = len('{"source":[{"data":""}]}')
+    for size in (4_096, 1_000_000):
+        assert tokens(part("QUJD" * (size // 4))) == empty + 1_600
+        assert tokens(part("data:audio/wav;base64," + "QUJD" * (size // 4))) == empty + 1_600
+    for text in ("Lissabon " * 500, "里斯本" * 2_000, "QUJD" * 100):
+        assert tokens(part(text)) == empty + len(text)
+
+
 def test_metadata_costs_nothing() -> None:
     assert tokens(TextPart("hi"), metadata={"note": "x" * 999}, priority="high", pinned=True) == 2
 

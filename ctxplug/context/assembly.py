@@ -38,7 +38,7 @@ WORTH = 0.1  # a compaction that nothing forces must free this share of the limi
 class Request:
     """One model call: its budget, what it carries besides the log, and when it is made.
 
-    `query` is what memories are recalled for.
+    `query` is what memories are recalled for; `reserved` are tokens that the caller adds.
     `margin` is what to keep free of the budget; None is the counter's own.
     """
 
@@ -48,6 +48,7 @@ class Request:
     at: datetime | None = None
     margin: float | None = None
     query: str | None = None
+    reserved: int = 0
 
 
 class Windows:
@@ -147,6 +148,8 @@ class Windows:
             "system": system,
             "tools": self._fixed.tools(request.tools),
         }
+        if request.reserved:
+            parts["reserved"] = request.reserved
         margin = counter.margin if request.margin is None else request.margin
         return Sizes(request.budget, margin, parts)
 

@@ -52,7 +52,9 @@ class Log:
         old = (s for s in self.segments if s.wanted(after, before, kinds, pinned))
         runs: Iterable[Segment | list[Line]] = [*old, self.entries]
         for run in reversed(list(runs)) if newest_first else runs:
-            lines = archived_lines(stream, run) if isinstance(run, Segment) else run
+            lines = (
+                archived_lines(stream, run) if isinstance(run, Segment) else self._in(after, before)
+            )
             for line in reversed(lines) if newest_first else lines:
                 entry = line[0]
                 if (
@@ -62,6 +64,11 @@ class Log:
                     and (pinned is None or entry.pinned == pinned)
                 ):
                     yield line
+
+    def _in(self, after: int, before: int | None) -> list[Line]:
+        """Return the entries of these versions, without a look at the others."""
+        end = None if before is None else max(0, before - 1 - self.archived)
+        return self.entries[max(0, after - self.archived) : end]
 
 
 @dataclass(frozen=True)

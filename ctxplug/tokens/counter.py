@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +23,8 @@ MESSAGE_TOKENS = 4  # role and delimiters, as OpenAI documents for its chat form
 REQUEST_TOKENS = 3  # every reply is primed with the assistant's opening
 CALL_TOKENS = 3  # delimiters around a tool call, a tool result or a tool definition
 IMAGE_TOKENS = 1_600  # a full-size image at Anthropic; the size in pixels is not known here
+FILE_CHARACTERS = 4_096  # of base64, from which on no model reads it as text
+_BASE64 = re.compile(r"(?:data:[^,]{0,200},)?[A-Za-z0-9+/_-]+={0,2}")
 
 
 @runtime_checkable
@@ -73,7 +76,8 @@ class MessageCounter:
     A message costs 4 tokens of framing, its name, and its parts: text; thinking (where
     the text is withheld, its redacted or signed form stands for it); a tool call's name
     and arguments as compact JSON; a tool result's call id and content; 1,600 tokens an
-    image; an opaque part as its JSON. Metadata and provider extras are not counted.
+    image; an opaque part as its JSON, in which every file in base64 (a document, a sound)
+    is 1,600 tokens too. Metadata and provider extras are not counted.
     """
 
     name: str
@@ -102,7 +106,8 @@ class MessageCounter:
         if isinstance(part, ImagePart):
             return IMAGE_TOKENS
         assert isinstance(part, OpaquePart)
-        return self.count_text(_json(part.data))
+        data, files = _without_files(part.data)
+        return self.count_text(_json(data)) + files * IMAGE_TOKENS
 
 
 def count_tools(counter: TokenCounter, tools: Sequence[Mapping[str, Any]]) -> int:
@@ -112,6 +117,19 @@ def count_tools(counter: TokenCounter, tools: Sequence[Mapping[str, Any]]) -> in
     not JSON.
     """
     return sum(CALL_TOKENS + counter.count_text(_json(tool)) for tool in tools)
+
+
+def _without_files(value: Any) -> tuple[Any, int]:
+    """Return `value` without long base64 texts, and how many there were."""
+    if isinstance(value, str) and len(value) >= FILE_CHARACTERS and _BASE64.fullmatch(value):
+        return "", 1
+    if isinstance(value, Mapping):
+        found = {key: _without_files(item) for key, item in value.items()}
+        return {key: item for key, (item, _) in found.items()}, sum(n for _, n in found.values())
+    if isinstance(value, list | tuple):
+        items = [_without_files(item) for item in value]
+        return [item for item, _ in items], sum(n for _, n in items)
+    return value, 0
 
 
 def _json(value: Any) -> str:
