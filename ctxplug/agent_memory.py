@@ -28,6 +28,7 @@ from ctxplug.events import Event
 from ctxplug.guards import Guards
 from ctxplug.isolation import Observer
 from ctxplug.memories.archive_verbs import ArchiveVerbs
+from ctxplug.memories.care_verbs import CareVerbs
 from ctxplug.memories.filters import best_of, distinct, where
 from ctxplug.memories.maintenance_verbs import MaintenanceVerbs
 from ctxplug.memories.verbs import MemoryVerbs
@@ -42,9 +43,7 @@ from ctxplug.sessions.log import SessionLog, given, in_full
 from ctxplug.sessions.session import Session
 from ctxplug.storage import (
     Backend,
-    CheckReport,
     Delete,
-    EraseReceipt,
     Op,
     Stream,
 )
@@ -59,9 +58,7 @@ from ctxplug.tokens.prices import Prices
 if TYPE_CHECKING:  # loaded at first use: they would be a third of the time to import ctxplug
     from ctxplug.memories.capture import Capture
     from ctxplug.memories.policy import MemoryPolicy
-    from ctxplug.memories.stats import MemoryStats
     from ctxplug.recall.embedder import Embedder
-    from ctxplug.recall.embedding_queue import Progress
     from ctxplug.recall.weights import RecallWeights
     from ctxplug.tokens.ledger import Recorded, UsageLedger
 
@@ -69,7 +66,7 @@ MOST_RECALLED = 500  # records looked at for one block
 EXPANDED = 8_000  # characters that one call of expand gives
 
 
-class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
+class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
     """A session's log and a namespace's memories, and the window made from them.
 
     Open it with `AgentMemory.open`. Every verb has an a-twin: `await memory.aadd(...)`.
@@ -472,40 +469,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
             )
         self._tell("memory.forgotten", id=record_id)
 
-    def erase(self) -> EraseReceipt:
-        """Remove everything of the namespace, all sessions included, and return a receipt."""
-        self._refuse_closed()
-        receipt = self.backend.erase(self.scope.namespace)
-        self._windows.reset()
-        self._accesses.take()  # of what is gone
-        self._tell("namespace.erased", entries=receipt.entries, records=receipt.records)
-        return receipt
-
     # -- care ------------------------------------------------------------------------
-
-    def reindex(
-        self, embedder: str | Embedder | None = None, progress: Progress | None = None
-    ) -> int:
-        """Make the namespace's vectors anew by `embedder`, from then on used by this memory.
-
-        Left out, it is the memory's own, for what has no vector yet. Vectors of another
-        embedder are removed first. `progress` is called with how many are done, and of how
-        many. Returns how many were made; raises PluginError when the embedder fails.
-        """
-        self._refuse_closed()
-        return self._search.reindex(self._registry.resolve("embedder", embedder), progress)
-
-    def stats(self) -> MemoryStats:
-        """Return counts for this session and namespace."""
-        self._refuse_closed()
-        from ctxplug.memories.stats import collect
-
-        return collect(self.backend, self.scope, self.counter)
-
-    def check(self) -> CheckReport:
-        """Examine the whole store; the report's `ok` says whether it is sound."""
-        self._refuse_closed()
-        return self.backend.check()
 
     def close(self) -> None:
         """Let go of the store; the last memory to do so closes it. May be called twice."""
@@ -584,22 +548,6 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         """Async twin of `forget`."""
         await self.backend.arun(partial(self.forget, record_id))
 
-    async def aerase(self) -> EraseReceipt:
-        """Async twin of `erase`."""
-        return await self.backend.arun(self.erase)
-
-    async def areindex(self, *args: Any, **options: Any) -> int:
-        """Async twin of `reindex`."""
-        return await self.backend.arun(partial(self.reindex, *args, **options))
-
-    async def astats(self) -> MemoryStats:
-        """Async twin of `stats`."""
-        return await self.backend.arun(self.stats)
-
-    async def acheck(self) -> CheckReport:
-        """Async twin of `check`."""
-        return await self.backend.arun(self.check)
-
     async def aclose(self) -> None:
         """Async twin of `close`."""
         import asyncio
@@ -651,6 +599,10 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs):
         text, ids = recalled_block(fresh, self.counter, tokens, limit)
         self._note_recall(query, [one.record for one in fresh if one.record.id in ids])
         return text, ids
+
+    def _forget_read(self) -> None:
+        """Forget what was read of the log: it was erased."""
+        self._windows.reset()
 
     def _renewed(self) -> datetime:
         """Return the time, after writing accesses without which something would expire."""
