@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
+from random import random
+from time import sleep
 from typing import Any
 
 from ctxplug.errors import ConflictError, InvalidValueError
@@ -14,6 +16,8 @@ from ctxplug.scope import Namespace
 from ctxplug.sessions.log import SessionLog, given
 from ctxplug.storage import Append, Backend, Delete, Op
 from ctxplug.storage.kept import KEPT, Kept, from_runs, to_runs, without
+
+LONGEST_PAUSE = 0.05  # seconds before an edit is tried again
 
 Add = Callable[[Sequence[Message], Sequence[Op]], list[Message]]
 
@@ -88,6 +92,7 @@ class Session:
         """
         runs = _runs(versions)
         messages = list(then)
+        pause = 0.001
         while True:
             head = self.head
             if expected is not None and head != expected:
@@ -106,6 +111,8 @@ class Session:
             except ConflictError:
                 if expected is not None:
                     raise
+                sleep(random() * pause)  # others write at the same moment
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     async def alog(self, **options: Any) -> list[Logged]:
         """Async twin of `log`."""
