@@ -14,14 +14,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ctxplug_llamaindex.conversation import Conversation, listed
-from ctxplug_llamaindex.keys import from_ascii, to_ascii, to_key, to_session
-
 from ctxplug import AgentMemory
 from ctxplug.scope import RESERVED
 from ctxplug.sessions.log import MESSAGE
 from ctxplug.storage import Append, Entry, SessionInfo, Stream, conversations
 from ctxplug.storage.kept import Kept, newest_kept
+from ctxplug_llamaindex.conversation import Conversation, listed
+from ctxplug_llamaindex.keys import from_ascii, to_ascii, to_key, to_session
 
 LOG = f"{RESERVED}chat_keys"
 PLACED, NAMED = "chat_key.placed", "chat_key.named"
