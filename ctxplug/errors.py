@@ -15,6 +15,14 @@
     ├── NotFoundError (LookupError)          no such record, message or session here
     ├── UnsupportedError                     the component lacks a capability; .capability
     ├── UnknownComponentError (LookupError)  no plugin offers that name; .kind, .name, .known
+    ├── ToolError                            a tool said no; its text is shown to the model; .tool
+    │   ├── InvalidToolError (ValueError)    a function or schema that makes no tool
+    │   ├── ToolConflictError                two tools of one name; .sources
+    │   ├── UnknownToolError (LookupError)   no tool of that name here; .known
+    │   ├── ToolArgumentsError (ValueError)  arguments do not fit the schema; .path
+    │   ├── ToolRefusedError                 a rule or the user refused the call
+    │   ├── ToolBusyError                    no place to run came free; .waited seconds
+    │   └── ToolTimeoutError                 the tool did not answer in time; .seconds
     ├── PluginError                          a plugin failed; .plugin
     │   ├── ComponentConflictError           two plugins claim one name; .plugins
     │   └── GuardError                       a guard refused, failed or hung: nothing was stored
@@ -129,6 +137,66 @@ class UnknownComponentError(CtxplugError, LookupError):
         self.kind = kind
         self.name = name
         self.known = tuple(known)
+
+
+class ToolError(CtxplugError):
+    """A tool call came to nothing; `tool` is its name.
+
+    A tool raises this itself to tell the model something: of any other error that a tool
+    raises, the model sees no text.
+    """
+
+    def __init__(self, message: str, *, tool: str = "") -> None:
+        super().__init__(message)
+        self.tool = tool
+
+
+class InvalidToolError(ToolError, ValueError):
+    """No tool can be made of this function, object or schema."""
+
+
+class ToolConflictError(ToolError):
+    """Two tools have one name; `sources` says where both come from."""
+
+    def __init__(self, message: str, *, tool: str, sources: Sequence[str]) -> None:
+        super().__init__(message, tool=tool)
+        self.sources = tuple(sources)
+
+
+class UnknownToolError(ToolError, LookupError):
+    """There is no tool of that name here; `known` are those that there are."""
+
+    def __init__(self, message: str, *, tool: str, known: Sequence[str]) -> None:
+        super().__init__(message, tool=tool)
+        self.known = tuple(known)
+
+
+class ToolArgumentsError(ToolError, ValueError):
+    """The arguments of a call do not fit the tool; `path` is the first that does not."""
+
+    def __init__(self, message: str, *, tool: str, path: str = "") -> None:
+        super().__init__(message, tool=tool)
+        self.path = path
+
+
+class ToolRefusedError(ToolError):
+    """A rule, or whoever was asked, refused the call; it did not run."""
+
+
+class ToolBusyError(ToolError):
+    """As many tools as may run were running for `waited` seconds; the call did not run."""
+
+    def __init__(self, message: str, *, tool: str, waited: float) -> None:
+        super().__init__(message, tool=tool)
+        self.waited = waited
+
+
+class ToolTimeoutError(ToolError):
+    """The tool gave no answer within `seconds`."""
+
+    def __init__(self, message: str, *, tool: str, seconds: float) -> None:
+        super().__init__(message, tool=tool)
+        self.seconds = seconds
 
 
 class PluginError(CtxplugError):

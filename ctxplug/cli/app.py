@@ -23,6 +23,7 @@ from ctxplug.cli import (
     plugins,
     replay,
     screen,
+    tools,
     usage,
 )
 from ctxplug.errors import CtxplugError
@@ -66,6 +67,7 @@ for group in (
     erase,
     exchange,
     plugins,
+    tools,
     usage,
 ):
     group.register(app)

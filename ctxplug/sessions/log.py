@@ -19,9 +19,12 @@ from ctxplug.storage.kept import Kept, newest_kept
 from ctxplug.tokens import TokenCounter
 
 MESSAGE = "message"
+OUTPUT, ENDS = "tool.output", "tool.finished"  # entries with what tools gave back, whole
 SHAPED = {"ctxplug": {"form": "shape-tool-results"}}
 _SELF = "@\ue000"  # stands for the entry's own reference until its version is known
-_REF = re.compile(r"(?:(?P<session>.+))?@(?P<first>\d+)(?:-(?P<last>\d+))?\Z", re.DOTALL)
+_REF = re.compile(
+    r"(?:(?P<session>.+))?@(?P<first>\d+)(?:-(?P<last>\d+)|\.(?P<place>\d+))?\Z", re.DOTALL
+)
 
 Shape = Callable[[str, str], str | None]
 
@@ -107,15 +110,28 @@ class SessionLog:
             stream = replace(self.stream, session=match["session"] or self.stream.session)
             first = int(match["first"])
             last = int(match["last"] or first)
-            entries = self._backend.read(stream, after=first - 1, before=last + 1, kinds=[MESSAGE])
+            kinds = [MESSAGE] if last > first else [MESSAGE, OUTPUT]
+            kinds = [ENDS] if match["place"] else kinds
+            entries = self._backend.read(stream, after=first - 1, before=last + 1, kinds=kinds)
             kept = newest_kept(self._backend, stream) if in_view else None
-            found = [given(e) for e in entries if kept is None or kept.holds(e.version)]
+            said = [(e, m) for e in entries for m in _held(e, match["place"])]
+            found = [message for e, message in said if self._in_view(e, message, kept)]
         if not found:
             raise NotFoundError(
                 f"There is no original behind {ref!r}. A reference reads like '@12' or '@3-40'"
                 " and stands in every shortened part of a window."
             )
         return tuple(found)
+
+    def _in_view(self, entry: Entry, message: Message, kept: Kept | None) -> bool:
+        """Say whether an entry is a message in view, or holds a tool's output for one."""
+        if kept is None or kept.holds(entry.version):
+            return True
+        if entry.kind == MESSAGE:
+            return False
+        calls = {part.call_id for part in message.tool_results}
+        later = kept.entries(self._backend, entry.stream, kind=MESSAGE, after=entry.version)
+        return any(part.call_id in calls for one in later for part in given(one).tool_results)
 
     def _shaped(self, message: Message) -> Message | None:
         """Return the message with its large results shortened, or None if none is."""
@@ -135,6 +151,14 @@ class SessionLog:
 def given(entry: Entry) -> Message:
     """Return the message of an entry as it was given."""
     return Message.from_dict(entry.body["message"])
+
+
+def _held(entry: Entry, place: str | None) -> list[Message]:
+    """Return the message of an entry; of one that tells of several runs that of a `place`."""
+    if place is None:
+        return [given(entry)]
+    ends = entry.body["ends"][int(place) : int(place) + 1]
+    return [Message.from_dict(end["message"]) for end in ends if "message" in end]
 
 
 def _as_sent(entry: Entry) -> Message:
