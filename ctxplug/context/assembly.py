@@ -15,16 +15,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ctxplug.compression import Unit, total
+from ctxplug.context.attaching import Recall, attach_recalled, attach_sections
 from ctxplug.context.compaction import Compacted
 from ctxplug.context.components import Components
 from ctxplug.context.fixed_parts import FixedParts
 from ctxplug.context.gate import Gain, warmth
 from ctxplug.context.policy import ContextPolicy
-from ctxplug.context.recalled import is_block, newest_ids, query_of, to_block
-from ctxplug.context.room import Sizes, gain_of, make_room, space_for_block, squeeze
+from ctxplug.context.recalled import newest_ids
+from ctxplug.context.room import Sizes, gain_of, make_room, squeeze
+from ctxplug.context.section_layout import Laid, SectionLayout
+from ctxplug.context.section_room import fates, less, section_room
+from ctxplug.context.sections import Given
 from ctxplug.context.state import WindowState
 from ctxplug.context.window import ContextWindow, WindowReport
-from ctxplug.errors import EmptyContextError, ReadOnlyError
+from ctxplug.errors import BudgetError, EmptyContextError, ReadOnlyError
 from ctxplug.messages import Logged, Message, ThinkingPart
 from ctxplug.storage import Backend, Entry, Stream
 from ctxplug.tokens import TokenCounter
@@ -39,7 +43,8 @@ class Request:
     """One model call: its budget, what it carries besides the log, and when it is made.
 
     `query` is what memories are recalled for; `reserved` are tokens that the caller adds.
-    `margin` is what to keep free of the budget; None is the counter's own.
+    `margin` is what to keep free of the budget; None is the counter's own. `sections` are
+    those of the application, and `laid` what of them fits, which is decided here.
     """
 
     budget: int
@@ -49,6 +54,8 @@ class Request:
     margin: float | None = None
     query: str | None = None
     reserved: int = 0
+    sections: Given | None = None
+    laid: Laid | None = None
 
 
 class Windows:
@@ -74,6 +81,7 @@ class Windows:
         self._last_call: datetime | None = None
         self._declined: dict[int, int] = {}
         self._fixed = FixedParts(counter)
+        self._layout = SectionLayout(counter)
 
     def reset(self) -> None:
         """Forget what was read: the log was erased."""
@@ -82,15 +90,12 @@ class Windows:
             self._declined.clear()
             self._last_call = None
 
-    def window(
-        self,
-        request: Request,
-        recall: Callable[[frozenset[int], int], tuple[str, tuple[str, ...]]] | None = None,
-    ) -> ContextWindow:
+    def window(self, request: Request, recall: Recall | None = None) -> ContextWindow:
         """Return the window for `request`.
 
-        `recall(present, tokens)` gives a block of at most `tokens` for the current turn,
-        and the ids in it; `present` are the versions that stand in the window already.
+        `recall(present, said, tokens)` gives a block of at most `tokens` for the current turn,
+        and the ids in it; `present` are the versions that stand in the window already, and
+        `said` is what sections say there.
         Raises EmptyContextError without a user message, BudgetError when what must be sent
         does not fit.
         """
@@ -103,19 +108,41 @@ class Windows:
                     f"Session {self._stream.session!r} holds no user message, so there is"
                     " nothing to send. Add one with memory.add('user', ...)."
                 )
-            sizes = self._sizes(state, request)
-            done = None
-            for _ in range(2):  # what a compaction takes away may be worth recalling then
-                if recall:
-                    self._attach_recalled(state, sizes, request, recall, at)
-                now = self._compact_if_due(state, sizes, at)
-                done = now or done
-                if not (recall and now and state.opened):
-                    break
-            if not state.opened:  # another writer compacted first
-                self._catch_up(state, request, at)
-            self._last_call = at
-            return self._build(state, sizes, request, done)
+            request = self._with_sections(state, request)
+            while True:
+                try:
+                    return self._window(state, request, recall, at)
+                except BudgetError as exc:  # sections give way before a call is refused
+                    fewer = less(self._layout, request.laid, exc)
+                    if fewer is None:
+                        raise
+                    request = replace(request, laid=fewer)
+
+    def _window(
+        self, state: WindowState, request: Request, recall: Recall | None, at: datetime
+    ) -> ContextWindow:
+        sizes = self._sizes(state, request)
+        if request.laid:
+            attach_sections(state, sizes, self._policy, request.laid, self._counter, at)
+        done = None
+        for _ in range(2):  # what a compaction takes away may be worth recalling then
+            if recall:
+                attach_recalled(state, sizes, self._policy, request.query or "", recall, at)
+            now = self._compact_if_due(state, sizes, at)
+            done = now or done
+            if not (recall and now and state.opened):
+                break
+        if not state.opened:  # another writer compacted first
+            self._catch_up(state, request, at)
+        self._last_call = at
+        return self._build(state, sizes, request, done)
+
+    def _with_sections(self, state: WindowState, request: Request) -> Request:
+        """Decide what of the sections fits into this request."""
+        if request.sections is None:
+            return request
+        room = section_room(state, self._sizes(state, request), self._policy, self._counter)
+        return replace(request, laid=self._layout.lay(request.sections, room))
 
     # -- keeping up --------------------------------------------------------------------
 
@@ -148,39 +175,12 @@ class Windows:
             "system": system,
             "tools": self._fixed.tools(request.tools),
         }
+        if request.laid and request.laid.fixed:
+            parts["sections"] = request.laid.fixed
         if request.reserved:
             parts["reserved"] = request.reserved
         margin = counter.margin if request.margin is None else request.margin
         return Sizes(request.budget, margin, parts)
-
-    # -- recalled memories -------------------------------------------------------------
-
-    def _attach_recalled(
-        self,
-        state: WindowState,
-        sizes: Sizes,
-        request: Request,
-        recall: Callable[[frozenset[int], int], tuple[str, tuple[str, ...]]],
-        at: datetime,
-    ) -> None:
-        """Put a recalled block behind the current user message, and into the log.
-
-        Only while that message is the newest: behind it, what was sent would change, and
-        thinking in the open tool loop is bound to what stands before it. What was found
-        for the same query stays.
-        """
-        units, current = state.view.units()
-        user = units[current].items[0]
-        if len(units) > current + 1 or user.message.role != "user":
-            return
-        query = request.query or ""
-        if any(query_of(block) == query for block in filter(is_block, user.message.content)):
-            return
-        tokens, held = space_for_block(units, current, self._policy, sizes)
-        present = held.union(item.version for item in state.view.system)
-        text, ids = recall(present, tokens) if tokens > 0 else ("", ())
-        if text:
-            state.attach(user.version, to_block(text, query, ids), at)
 
     # -- compaction --------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class Windows:
             result = squeeze(units, sizes, self._policy, self._components)
             view = state.adopted(result.units)
         tokens = {**sizes.parts, "messages": view.tokens}
-        system = [request.system] if request.system is not None else []
+        laid = request.laid
         report = WindowReport(
             session=self._stream.session,
             head=state.head,
@@ -283,8 +283,11 @@ class Windows:
             system=view.system,
             frozen=view.frozen,
             recent=view.recent,
+            sections=fates(laid, view.messages) if laid else (),
         )
-        messages = (*system, *(logged.message for logged in view.system), *view.messages)
+        own = (request.system, *(logged.message for logged in view.system))
+        system = (laid.stable, *own, laid.changing) if laid else own
+        messages = (*(message for message in system if message is not None), *view.messages)
         return ContextWindow(messages, sum(tokens.values()), report, tuple(request.tools))
 
 

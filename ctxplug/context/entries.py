@@ -1,4 +1,4 @@
-"""How compactions and recalled blocks stand in the log, as JSON.
+"""How compactions, recalled blocks and those of sections stand in the log, as JSON.
 
 A unit that is sent as it was said is stored by its versions; a changed one with its
 messages. Versions are stored as runs, so a digest of a long past stays short.
@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ctxplug.compression import VERBATIM, Unit
-from ctxplug.messages import Logged, Message
+from ctxplug.context.recalled import RECALLED, SECTIONS, ids_of, is_recalled, query_of, to_block
+from ctxplug.messages import Logged, Message, TextPart
 from ctxplug.storage.kept import from_runs, to_runs
 from ctxplug.tokens import TokenCounter
 
 COMPACTION = "compaction"
-RECALLED = "recalled"
+BLOCKS = (RECALLED, SECTIONS)  # kinds of entries that put a block behind a user message
 
 
 def unit_to_dict(unit: Unit, known: Mapping[int, Logged]) -> dict[str, Any]:
@@ -55,3 +56,19 @@ def unit_from_dict(
 def verbatim_versions(units: Iterable[Mapping[str, Any]]) -> list[int]:
     """Return the versions that stored units name, ascending."""
     return sorted({version for unit in units for version in unit.get("verbatim", ())})
+
+
+def block_to_entry(version: int, block: TextPart) -> tuple[str, dict[str, Any]]:
+    """Return the kind and the body of the entry that puts `block` behind a message."""
+    body = {"version": version, "text": block.text, "query": query_of(block)}
+    if is_recalled(block):
+        return RECALLED, {**body, "records": list(ids_of(block))}
+    return SECTIONS, {**body, "sections": block.extra["ctxplug"]["sections"]}
+
+
+def block_from_entry(kind: str, body: Mapping[str, Any]) -> TextPart:
+    """Rebuild the block of an entry."""
+    if kind == RECALLED:
+        return to_block(body["text"], body.get("query", ""), body["records"])
+    mark = {"sections": body["sections"], "query": body["query"]}
+    return TextPart(body["text"], extra={"ctxplug": mark})

@@ -25,7 +25,8 @@ class ContextPolicy:
     tool loop, and only when nothing else fits), the newest `keep_last` units, and results
     of `keep_tools`. A tool result over `shape_over` tokens is shaped once, when it is added.
     `scorers` weigh what goes first. Recalled memories take at most `recall_share` of the
-    budget and are at most `recall_limit`; with None the share is filled, best first.
+    budget and are at most `recall_limit`; with None the share is filled, best first. What an
+    application's sections add takes at most `section_share` of it.
     `due(tokens, messages)`, of all that is sent, says when to compact in place of `high` and
     `cold`; whether it pays is not asked then. With `digest_loop` the oldest steps of the
     current turn's tool loop are digested too where nothing else is left to cut: for agents that
@@ -51,6 +52,7 @@ class ContextPolicy:
     shape_over: int | None = 1_500
     recall_share: float = 0.25
     recall_limit: int | None = 20
+    section_share: float = 0.3
     cache_seconds: float = 300.0
     cache_read: float = 0.1
     cache_write: float = 1.25
@@ -68,6 +70,11 @@ class ContextPolicy:
             raise InvalidValueError(
                 f"keep_last is 0 or more and recall_share from 0.0 to below 1.0, not"
                 f" {self.keep_last!r} and {self.recall_share!r}.",
+                path="policy",
+            )
+        if not 0 <= self.section_share < 1:
+            raise InvalidValueError(
+                f"section_share is from 0.0 to below 1.0, not {self.section_share!r}.",
                 path="policy",
             )
 

@@ -86,13 +86,18 @@ def space_for_block(
     what may go, so that does not count then.
     """
     kept = [unit for unit in units[:current] if protected(unit, policy)]
-    must = total(units[current:]) + total(kept)
-    spare = LEFT_OUT_LINE if len(kept) < current else 0
-    tokens = min(int(policy.recall_share * sizes.limit), sizes.room - must - spare)
+    free = sizes.room - total(units[current:]) - space_kept(units[:current], policy)
+    tokens = min(int(policy.recall_share * sizes.limit), free)
     if policy.recall_limit is not None or tokens + total(units) <= sizes.room:
         kept = list(units[:current])
     there = [unit for unit in (*kept, *units[current:]) if unit.form == VERBATIM]
     return tokens, frozenset(item.version for unit in there for item in unit.items)
+
+
+def space_kept(before: Sequence[Unit], policy: ContextPolicy) -> int:
+    """Return the tokens that units in front of the current turn take whatever happens."""
+    kept = [unit for unit in before if protected(unit, policy)]
+    return total(kept) + (LEFT_OUT_LINE if len(kept) < len(before) else 0)
 
 
 def gain_of(
@@ -152,7 +157,7 @@ def _leave_out(result: Compacted, policy: ContextPolicy, parts: Components) -> C
 
 
 def _without_recalled(result: Compacted, parts: Components) -> Compacted:
-    """Take the recalled memories out of the current turn."""
+    """Take recalled memories and volatile sections out of the current turn."""
     units = []
     for unit in result.units:
         messages = [without_block(item.message) for item in unit.items]

@@ -18,13 +18,14 @@ from typing import Any
 from ctxplug.compression import Unit
 from ctxplug.context.backlog import BACKLOG, cut_backlog
 from ctxplug.context.entries import (
+    BLOCKS,
     COMPACTION,
-    RECALLED,
+    block_from_entry,
+    block_to_entry,
     unit_from_dict,
     unit_to_dict,
     verbatim_versions,
 )
-from ctxplug.context.recalled import ids_of, query_of, to_block
 from ctxplug.context.units import skipped_unit
 from ctxplug.context.view import Snapshot, View
 from ctxplug.errors import ReadOnlyError
@@ -34,6 +35,7 @@ from ctxplug.storage.kept import KEPT, Kept, to_runs
 from ctxplug.tokens import TokenCounter
 
 MESSAGE = "message"
+READ = (MESSAGE, COMPACTION, *BLOCKS, KEPT)  # what a window is made from; the rest may be large
 CHUNK = 1024
 NEWEST = 16
 
@@ -76,7 +78,7 @@ class WindowState:
             self.opened = True
         # The last known entry is read again: if it is not the same, the log was erased.
         after = self.head if self._seen is None else self.head - 1
-        entries = self._backend.read(self._stream, after=after, limit=CHUNK)
+        entries = self._backend.read(self._stream, after=after, limit=CHUNK, kinds=READ)
         if self._seen is not None:
             if not entries or (entries[0].version, entries[0].created_at) != self._seen:
                 self._forget()
@@ -112,14 +114,9 @@ class WindowState:
             self._forget()
 
     def attach(self, version: int, block: TextPart, at: datetime) -> None:
-        """Put a recalled block behind the user message `version`, for every reader."""
-        body = {
-            "version": version,
-            "text": block.text,
-            "query": query_of(block),
-            "records": list(ids_of(block)),
-        }
-        entry = Append(stream=self._stream, kind=RECALLED, body=body, created_at=at)
+        """Put a block behind the user message `version`, for every reader."""
+        kind, body = block_to_entry(version, block)
+        entry = Append(stream=self._stream, kind=kind, body=body, created_at=at)
         try:
             self._backend.write(entry)
         except ReadOnlyError:
@@ -267,12 +264,11 @@ class WindowState:
         elif self._follows(entry):
             self._adopt(entry.body)
             self.base = entry.version
-        elif entry.kind == RECALLED:
-            body = entry.body
-            block = to_block(body["text"], body.get("query", ""), body["records"])
+        elif entry.kind in BLOCKS:
+            block = block_from_entry(entry.kind, entry.body)
             # A compaction that stands behind this entry has decided without it.
             frozen = entry.version > self.base
-            self.view.put_block(body["version"], block, self._counter, frozen=frozen)
+            self.view.put_block(entry.body["version"], block, self._counter, frozen=frozen)
         else:
             return
         self.last_call = entry.created_at  # the model was called, or was about to be

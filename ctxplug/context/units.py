@@ -18,6 +18,8 @@ OPENING = "opening"  # the form of the unit that opens where an assistant speaks
 OPENING_TEXT = "(The assistant speaks first.)"
 INTERRUPTED = "Interrupted: this call has no result."
 
+_Waiting = tuple[list[Logged], str]  # the unit of a call, and the id that is its own
+
 
 @dataclass(frozen=True, slots=True)
 class Repair:
@@ -47,11 +49,12 @@ def group(
 
     A result goes to the unit of its call, wherever it stands. A result without a call, or
     a second one for the same call, is left out; a call without a result gets one that says
-    so; a call id that was used before gets a number. With `opening`, an assistant that
-    speaks first gets a user message before it. All of it is listed in `repairs`.
+    so; a call id that was used before gets a number, and calls of one message that share
+    one are answered in their order. With `opening`, an assistant that speaks first gets a
+    user message before it. All of it is listed in `repairs`.
     """
     drafts: list[list[Logged]] = []
-    waiting: dict[str, tuple[list[Logged], str]] = {}  # by the id that the result will name
+    waiting: dict[str, list[_Waiting]] = {}  # by the id that the result will name
     seen = set(used_ids)
     repairs: list[Repair] = []
     for item in items:
@@ -71,8 +74,8 @@ def group(
             message = _renamed(message, iter(names))
         draft = [item if message is item.message else replace(item, message=message)]
         drafts.append(draft)
-        waiting.update({old: (draft, new) for old, new in names})
-    last = next((draft for draft, _ in reversed(waiting.values()) if draft is drafts[-1]), None)
+        waiting |= _asked(draft, names)
+    last = next((calls[0][0] for calls in waiting.values() if calls[0][0] is drafts[-1]), None)
     units = [_close(draft, repairs) for draft in drafts]
     if opening and units and units[0].role != "user":
         repairs.append(Repair(units[0].versions[0], "put an opening before the first words"))
@@ -126,6 +129,14 @@ def _unique_names(message: Message, seen: set[str]) -> list[tuple[str, str]]:
     return names
 
 
+def _asked(draft: list[Logged], names: Sequence[tuple[str, str]]) -> dict[str, list[_Waiting]]:
+    """Return the calls of a unit, in order, by the id that their results will name."""
+    calls: dict[str, list[_Waiting]] = {}
+    for old, new in names:
+        calls.setdefault(old, []).append((draft, new))
+    return calls
+
+
 def _renamed(message: Message, names: Iterator[tuple[str, str]]) -> Message:
     parts = tuple(
         replace(part, id=next(names)[1]) if isinstance(part, ToolCallPart) else part
@@ -134,15 +145,16 @@ def _renamed(message: Message, names: Iterator[tuple[str, str]]) -> Message:
     return replace(message, content=parts)
 
 
-def _place_results(
-    item: Logged, waiting: dict[str, tuple[list[Logged], str]], repairs: list[Repair]
-) -> None:
+def _place_results(item: Logged, waiting: dict[str, list[_Waiting]], repairs: list[Repair]) -> None:
     """Put each result of a message into the unit of its call, as a message of its own."""
     results = item.message.tool_results
     if not results:
         repairs.append(Repair(item.version, "left out a tool message without a result"))
     for i, result in enumerate(results):
-        draft, name = waiting.pop(result.call_id, (None, ""))
+        calls = waiting.pop(result.call_id, [])
+        draft, name = calls[0] if calls else (None, "")
+        if calls[1:]:
+            waiting[result.call_id] = calls[1:]
         if draft is None:
             what = f"left out a result for {result.call_id!r}, which no open call asked for"
             repairs.append(Repair(item.version, what))

@@ -75,11 +75,16 @@ class View:
     def put_block(
         self, version: int, block: TextPart, counter: TokenCounter, *, frozen: bool
     ) -> None:
-        """Put a recalled block behind a user message; `frozen` says whether any, or a recent."""
-        for i, logged in enumerate(self.recent):
+        """Put a block behind a user message; `frozen` says whether any, or a recent."""
+        for i in range(len(self.recent) - 1, -1, -1):
+            logged = self.recent[i]
             if logged.version == version:
-                self.recent[i] = with_block(logged, block, counter)
-                self._regroup()
+                self.recent[i] = now = with_block(logged, block, counter)
+                if self._in_order and self._sent and self._sent[-1] is logged.message:
+                    self._sent[-1] = now.message
+                    self._tokens += now.tokens - logged.tokens
+                else:
+                    self._regroup()
                 return
         for i, unit in enumerate(self.frozen if frozen else ()):
             if unit.form == VERBATIM and unit.items[0].version == version:

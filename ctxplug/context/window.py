@@ -10,6 +10,7 @@ from typing import Any
 from ctxplug.compression import VERBATIM, Unit
 from ctxplug.context.compaction import Step
 from ctxplug.context.gate import Gain
+from ctxplug.context.sections import SectionFate
 from ctxplug.context.units import OPENING, Repair, group
 from ctxplug.messages import Logged, Message
 
@@ -39,7 +40,8 @@ class WindowReport:
 
     `limit` is the budget less the `margin` that an estimating `counter` needs; `tokens`
     are the parts of the request; `compaction` tells what this call changed of what had
-    been sent before, and `gain` what the change is worth; `notes` say what was degraded.
+    been sent before, and `gain` what the change is worth; `sections` tell what each section
+    of the application took, and `notes` what was degraded.
     """
 
     session: str
@@ -60,6 +62,7 @@ class WindowReport:
     system: tuple[Logged, ...] = field(default=(), repr=False)
     frozen: tuple[Unit, ...] = field(default=(), repr=False)
     recent: tuple[Logged, ...] = field(default=(), repr=False)
+    sections: tuple[SectionFate, ...] = ()
 
     @cached_property
     def fates(self) -> tuple[Fate, ...]:
@@ -111,6 +114,7 @@ class WindowReport:
             ],
             "gain": self.gain.to_dict() if self.gain else None,
             "recalled": list(self.recalled),
+            "sections": [section.to_dict() for section in self.sections],
             "notes": list(self.notes),
         }
 
@@ -123,6 +127,7 @@ class WindowReport:
             f"{len(self.kept)} messages word for word, {compressed} compressed",
         ]
         lines += [f"{s.strategy}: {s.before} -> {s.after} tokens" for s in self.compaction]
+        lines += map(str, self.sections)
         lines += [f"mended message {repair.version}: {repair.what}" for repair in self.repairs]
         return "\n".join([*lines, *self.notes])
 
