@@ -22,131 +22,27 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
-from ctxplug import AgentMemory, Message
+from ctxplug import AgentMemory
 from ctxplug.errors import CtxplugError
-from ctxplug.sessions.session import Session
 from ctxplug.storage import Backend
+from ctxplug.testing.isolation_calls import CALLS, OF_THE_STORE, OPENING, ROOMS, Arguments
 from ctxplug.testing.isolation_world import (
     CANARIES,
-    CHINESE,
     ENGLISH,
     OTHERS,
     OWN,
-    THEIR_ARCHIVED,
-    THEIR_ID,
-    THEIR_SESSION,
     Recorder,
     contents,
     fill_others,
     fill_own,
     open_own,
     spilled,
-    their_receipt,
-    their_reservation,
-    their_usage,
 )
-from ctxplug.tokens.ledger import UsageLedger
-
-Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
-AT_ONCE = timedelta(0)
-ROOMS: dict[str, type] = {"": AgentMemory, "usage.": UsageLedger, "session.": Session}
-
-
-def call(*args: Any, **options: Any) -> Arguments:
-    """Return the arguments of one call."""
-    return args, options
-
-
-# For each method, the calls that might reach into another namespace. Twins are called alike.
-CALLS: dict[str, Callable[[], list[Arguments]]] = {
-    "add": lambda: [call("user", "A new violin.")],
-    "extend": lambda: [call([Message("user", "Two"), Message("assistant", "Three")])],
-    "messages": lambda: [call()],
-    "original": lambda: [call("@1-3"), call(f"{THEIR_SESSION}@1"), call("own@9")],
-    "expand": lambda: [call("@1"), call(f"{THEIR_SESSION}@1-3")],
-    "context": lambda: [call(), call(f"violin {ENGLISH}"), call(f"violin {CHINESE}", budget=600)],
-    "record_usage": lambda: [call({"input_tokens": 9, "output_tokens": 1})],
-    "usage": list,
-    "plugins": list,
-    "redacts": list,
-    "beside": lambda: [call(session=THEIR_SESSION), call(session="own", agent="theiragent")],
-    "remember": lambda: (
-        [call(f"Knows nothing of birds {n}", importance=0.6) for n in range(2)]
-        + [call("Lives in Porto", supersedes=THEIR_ID)]
-    ),
-    "recall": lambda: [
-        call("violin", k=99),
-        call(ENGLISH, k=99),
-        call(CHINESE, k=99),
-        call("window Lisbon", k=99, include_superseded=True),
-        call("violin", session=THEIR_SESSION),
-        call("violin", agent="theiragent"),
-        call("violin", kinds="theirkind"),
-        call("violin", tags=["theirtag"]),
-        call("violin", metadata={ENGLISH: CHINESE}),
-    ],
-    "memories": lambda: [
-        call(include_superseded=True),
-        call(kinds="theirkind"),
-        call(session=THEIR_SESSION),
-        call(metadata={ENGLISH: CHINESE}),
-    ],
-    "update": lambda: [call(THEIR_ID, importance=0.9), call(THEIR_ARCHIVED, content="changed")],
-    "promote": lambda: [call(THEIR_ID), call(THEIR_ARCHIVED)],
-    "forget": lambda: [
-        call(THEIR_ID),
-        call(THEIR_ARCHIVED),
-        call(f"{THEIR_SESSION}@1"),
-        call(f"{THEIR_SESSION}@3"),
-        call("own@1"),
-    ],
-    "consolidate": lambda: [call(dry_run=True), call()],
-    "maintain": lambda: [call(dry_run=True), call()],
-    "maintenance_log": lambda: [call()],
-    "tell_failed": lambda: [call(ValueError("own"))],
-    "archive": lambda: [call(AT_ONCE, sessions=THEIR_SESSION), call(AT_ONCE)],
-    "unarchive": lambda: [
-        call(THEIR_SESSION),
-        call(ids=[THEIR_ID, THEIR_ARCHIVED]),
-        call("old"),
-        call(),
-    ],
-    "search_archive": lambda: [
-        call(ENGLISH),
-        call(CHINESE),
-        call("violin window"),
-        call("old violin", session=THEIR_SESSION),
-        call("old violin", session="old"),
-    ],
-    "reindex": lambda: [call()],
-    "erase": lambda: [call()],
-    "verify_erased": lambda: [call(their_receipt())],
-    "stats": lambda: [call()],
-    "check": lambda: [call()],
-    "close": lambda: [call()],
-    "session.id": list,
-    "session.namespace": list,
-    "session.head": list,
-    "session.note": list,
-    "session.log": lambda: [call(), call(last=9), call(kept=False)],
-    "session.keep": lambda: [call([1]), call((), [Message("user", "Anew")], note={"by": "me"})],
-    "usage.record": lambda: [call(their_usage(), session=THEIR_SESSION)],
-    "usage.check": lambda: [call(5)],
-    "usage.reserve": lambda: [call(5)],
-    "usage.settle": lambda: [call(their_reservation(), their_usage())],
-    "usage.release": lambda: [call(their_reservation())],
-    "usage.report": lambda: [call(), call(days=999)],
-}
-# Called apart, below: they are given a store.
-OPENING = {"open", "aopen"}
-# What these return counts the whole store, by their nature: only canaries are looked for.
-OF_THE_STORE = {"check"}
 
 
 def public_methods() -> Iterator[str]:

@@ -201,7 +201,7 @@ def contents(backend: Backend, namespace: Namespace) -> list[Any]:
 def spilled(value: Any) -> tuple[str, list[float]]:
     """Return all that `value` holds as text, and the fractions in it.
 
-    Ids, times, addresses and compressed sizes differ from run to run and are left out.
+    Ids, times, durations, addresses and compressed sizes differ from run to run and are left out.
     """
     fractions: list[float] = []
     text = " ".join(_pieces(value, fractions, 0))
@@ -231,7 +231,7 @@ def _pieces(value: Any, fractions: list[float], depth: int) -> Iterator[str]:
         yield from _pieces(held, fractions, depth + 1)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            if f"{key}".startswith("bytes_"):
+            if f"{key}".startswith(("bytes_", "duration")):
                 continue
             yield f"{key!r}:"
             yield from _pieces(item, fractions, depth + 1)
