@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from ctxplug.context.assembly import Request, Windows
 from ctxplug.context.components import components
 from ctxplug.context.policy import ContextPolicy, to_policy
-from ctxplug.context.recalled import LEAST_LINE, recalled_block
+from ctxplug.context.recalled import LEAST_LINE, recalled_block, stands_in
+from ctxplug.context.section_verbs import SectionVerbs
+from ctxplug.context.sections import Section, Sections
 from ctxplug.context.window import ContextWindow
 from ctxplug.errors import (
     ClosedError,
@@ -54,19 +56,22 @@ from ctxplug.tokens.calibration_log import CalibrationLog
 from ctxplug.tokens.default import default_counter
 from ctxplug.tokens.limits import UsageLimits
 from ctxplug.tokens.prices import Prices
+from ctxplug.tools.verbs import ToolVerbs, provider_dicts
 
 if TYPE_CHECKING:  # loaded at first use: they would be a third of the time to import ctxplug
     from ctxplug.memories.capture import Capture
     from ctxplug.memories.policy import MemoryPolicy
     from ctxplug.recall.embedder import Embedder
     from ctxplug.recall.weights import RecallWeights
-    from ctxplug.tokens.ledger import Recorded, UsageLedger
+    from ctxplug.tokens.ledger import Recorded, Reservation, UsageLedger
+    from ctxplug.tools.policy import ToolPolicy
+    from ctxplug.tools.tool import Tool
 
 MOST_RECALLED = 500  # records looked at for one block
 EXPANDED = 8_000  # characters that one call of expand gives
 
 
-class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
+class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, SectionVerbs, ToolVerbs):
     """A session's log and a namespace's memories, and the window made from them.
 
     Open it with `AgentMemory.open`. Every verb has an a-twin: `await memory.aadd(...)`.
@@ -88,6 +93,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
         capture: Literal["auto"] | None = None,
         memory_policy: MemoryPolicy | None = None,
         maintain_every: float | None = None,
+        tool_policy: ToolPolicy | None = None,
         plugins: Plugins,
         shared: bool = False,
     ) -> None:
@@ -112,6 +118,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
         self._observers = [Observer(i) for i in plugins.implementations("on_event")]
         self._search = RecordSearch(backend, scope.namespace, embedder, self._tell)
         self._live_by(memory_policy)
+        self._run_by(tool_policy)
         self._capture = self._to_capture(capture)
         self._closed = False
         self._maintain_every(maintain_every)
@@ -125,6 +132,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
             "embedder": embedder,
             "capture": capture,
             "memory_policy": memory_policy,
+            "tool_policy": tool_policy,
             "plugins": plugins,
         }
         self._beside: AgentMemory | None = None
@@ -147,6 +155,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
         capture: Literal["auto"] | None = None,
         memory_policy: MemoryPolicy | None = None,
         maintain_every: float | None = None,
+        tool_policy: ToolPolicy | None = None,
         limits: UsageLimits | None = None,
         prices: Prices | None = None,
         plugins: Plugins | None = None,
@@ -160,7 +169,8 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
         "wordllama", lets recall find by meaning too; `capture="auto"` makes memories of what
         users say of themselves, by rules; `memory_policy` says how memories live, and
         `maintain_every` at which interval, in seconds, they are maintained in the background;
-        `limits` hold for the namespace's spending, at `prices`.
+        `tool_policy` says which tools may run, and how; `limits` hold for the namespace's
+        spending, at `prices`.
         Raises InvalidNamespaceError, UnknownComponentError, EmbedderChangedError (see
         `reindex`), or what the backend raises when it cannot be opened.
         """
@@ -188,6 +198,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
                 capture=capture,
                 memory_policy=memory_policy,
                 maintain_every=maintain_every,
+                tool_policy=tool_policy,
                 plugins=plugins,
                 shared=shared,
             )
@@ -223,6 +234,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
             self.scope.agent if agent is None else agent,
         )
         memory = AgentMemory(self.backend, scope, **{**self._settings, **changes})
+        memory.sections = Sections(self.sections)
         memory._beside = self  # the store is closed with the last that was opened
         memory.opened_with = self.opened_with
         return memory
@@ -314,23 +326,26 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
         *,
         budget: int | None = None,
         system: str | Message | None = None,
-        tools: Sequence[Mapping[str, Any]] = (),
+        tools: Iterable[Mapping[str, Any] | Tool] = (),
         reserved: int = 0,
+        sections: Iterable[Section | str] | None = None,
     ) -> ContextWindow:
         """Return the window for the next model call.
 
-        `system`, `tools` (provider dicts) and `reserved` tokens count against `budget`. With
-        `query`, what is recalled for it joins the current user turn as marked data. Raises
-        BudgetError when the current turn cannot fit, EmptyContextError without a user message.
+        `system`, `tools` (provider dicts, or ours) and `reserved` tokens count against `budget`.
+        With `query`, what is recalled for it joins the current user turn as marked data.
+        `sections` are taken in place of those of `memory.sections`. Raises BudgetError when the
+        current turn cannot fit, EmptyContextError without a user message.
         """
         self._refuse_closed()
         request = Request(
             budget=self.budget if budget is None else _positive(budget, "budget"),
             system=Message("system", system) if isinstance(system, str) else system,
-            tools=tools,
+            tools=provider_dicts(tools),
             margin=self._calibration.current().margin_on(self.counter.margin),
             query=query,
             reserved=_positive(reserved, "reserved") if reserved else 0,
+            sections=self._given(query, sections, self.session.log),
         )
         window = self._windows.window(request, partial(self._block, query) if query else None)
         if query and self._search.failure:
@@ -358,16 +373,25 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
         return f"{shown}\n[{end} of {len(text)} characters; go on with start={end}]"
 
     def record_usage(
-        self, usage: Any, *, model: str | None = None, window: ContextWindow | None = None
+        self,
+        usage: Any,
+        *,
+        model: str | None = None,
+        window: ContextWindow | None = None,
+        reservation: Reservation | None = None,
     ) -> Recorded:
         """Enter what the provider reported for a call, and learn from it how to count.
 
         `usage` is a provider's usage object or dict, or a `ctxplug.tokens.Usage`; `window`
-        is what was sent, the last one when left out. The ratio of reported to counted
-        tokens corrects the limits of later windows.
+        is what was sent, the last one when left out; `reservation` what was held for the
+        call. The ratio of reported to counted tokens corrects the limits of later windows.
         """
         self._refuse_closed()
-        recorded = self.usage.record(usage, model=model or self.model)
+        model = model or self.model
+        if reservation is None:
+            recorded = self.usage.record(usage, model=model)
+        else:
+            recorded = self.usage.settle(reservation, usage, model=model)
         counted = window.tokens if window else self._last_tokens
         if counted and recorded.usage.total_input:
             self._calibration.observe(counted, recorded.usage.total_input)
@@ -586,9 +610,12 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
         return done
 
     def _block(
-        self, query: str, present: frozenset[int], tokens: int
+        self, query: str, present: frozenset[int], said: str, tokens: int
     ) -> tuple[str, tuple[str, ...]]:
-        """Return the text of what is recalled for `query` beyond what the window holds."""
+        """Return the text of what is recalled for `query` beyond what the window holds.
+
+        `present` are the versions of messages in it, `said` is what sections say.
+        """
         here = {f"{self.scope.session}@{version}" for version in present}
         limit = self.policy.recall_limit
         most = tokens // LEAST_LINE if limit is None else 2 * limit
@@ -596,6 +623,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs):
         k = min(most, MOST_RECALLED) + len(here)
         found = self._search.ranked(query, holds_now, k, complete=limit is None)
         fresh = [one for one in distinct(found) if one.record.id not in here]
+        fresh = [one for one in fresh if not stands_in(said, one.record.content)]
         text, ids = recalled_block(fresh, self.counter, tokens, limit)
         self._note_recall(query, [one.record for one in fresh if one.record.id in ids])
         return text, ids

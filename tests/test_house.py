@@ -24,7 +24,7 @@ from ctxplug import hookspecs
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(ctxplug.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
-OF_INTEGRATIONS = ("langchain-",)  # pages that the tests of an integration run, with what it needs
+OF_INTEGRATIONS = ("langchain-", "claude")  # pages that the tests of those run, with what they need
 DOCUMENTS = [
     ROOT / "README.md",
     *(p for p in sorted((ROOT / "docs").glob("*.md")) if not p.name.startswith(OF_INTEGRATIONS)),

@@ -13,7 +13,7 @@ from ctxplug.storage import Backend, Where
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.storage.sqlite import SqliteBackend
 from ctxplug.testing import IsolationSuite
-from ctxplug.testing.isolation_suite import CALLS
+from ctxplug.testing.isolation_calls import CALLS
 
 
 class TestInMemory(IsolationSuite):

@@ -335,6 +335,20 @@ def test_a_call_id_that_is_used_again_is_numbered() -> None:
     assert window.report.repairs
 
 
+def test_calls_of_one_message_that_share_an_id_are_answered_in_their_order() -> None:
+    said = [USER]
+    for turn in range(2):
+        calls = [ToolCallPart("same", "f", {"order": n}) for n in (1, 2)]
+        said.append(Message("assistant", calls, id=f"calls {turn}"))
+        for text in ("已发货", "delayed"):
+            said.append(replace(result("same", f"{text} {turn}"), id=f"{text} {turn}"))
+    window = mended([*said, Message("user", "And now?", id="u2")])
+    asked = [c.id for m in window.messages for c in m.tool_calls]
+    answered = [(r.call_id, r.text) for m in window.messages for r in m.tool_results]
+    texts = ["已发货 0", "delayed 0", "已发货 1", "delayed 1"]
+    assert len(set(asked)) == 4 and answered == list(zip(asked, texts, strict=True))
+
+
 def test_a_call_id_that_is_used_in_every_turn_stays_apart_through_compactions() -> None:
     memory = open_memory(budget=700)
     before: ContextWindow | None = None

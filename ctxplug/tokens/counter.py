@@ -39,7 +39,8 @@ class TokenCounter(Protocol):
     - Counts are integers, never negative, and the same every time.
     - Any text can be counted: lone surrogates, NUL, a megabyte without a space, and
       special tokens such as `<|endoftext|>`, which count as the text they are.
-    - Counting never touches the network.
+    - Counting touches no network, unless the counter is of a plugin that asks a service; then
+      it never raises for one that cannot be reached, and says that it `estimated`.
     - `name` is the full spec, such as "tiktoken:o200k_base": counts under one name are
       comparable, counts under two are not.
     - `estimated` says whether the true count may differ; `margin` is then the share of a
