@@ -294,4 +294,4 @@ class Executor:
             characters=self.policy.output_limit,
             tokens=self.policy.preview_tokens,
         )
-        return replace(run, message=message)
+        return run if message is run.message else replace(run, message=message)

@@ -29,6 +29,7 @@ from ctxplug.tools.runs import (
 )
 
 ATTEMPTS = 1_000
+SOUND = 0.5  # seconds for which a log that has not grown is not looked at again
 PAGE = 1_024
 
 
@@ -158,11 +159,15 @@ class RunLog:
         self._calls: dict[str, Known] = {}
         self._open: dict[str, Known] = {}  # of those that have no end
         self._seen = 0
+        self._sound_until = 0.0
         self._last: tuple[int, str] | None = None  # of the entries seen: its version and run
 
     def _refresh(self) -> int:
         """Take in what was added to the log since, and return its newest version."""
         head = self._backend.head(self.stream)
+        if head == self._seen and time.monotonic() < self._sound_until:
+            return head
+        self._sound_until = time.monotonic() + SOUND
         if self._last is not None:
             last = self._at(self._last[0])
             if not last or _key(last[0].body) != self._last[1]:
