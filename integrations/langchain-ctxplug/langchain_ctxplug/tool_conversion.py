@@ -25,6 +25,7 @@ from ctxplug.errors import InvalidValueError
 from ctxplug.hookspecs import Register
 from ctxplug.plugins import Plugins, installed
 from ctxplug.registry import Registry
+from ctxplug.tools import Tool
 
 __all__ = ["as_function", "as_langchain_tool", "registered_tools", "tools_plugin"]
 
@@ -41,14 +42,16 @@ _TYPES: Mapping[str, Any] = {
 
 
 def as_langchain_tool(
-    function: Callable[..., Any], *, name: str | None = None, description: str | None = None
+    function: Callable[..., Any] | Tool, *, name: str | None = None, description: str | None = None
 ) -> StructuredTool:
-    """Return a plain annotated function, sync or async, as a LangChain tool.
+    """Return a plain annotated function, sync or async, or a Tool, as a LangChain tool.
 
     The schema comes from its signature, the descriptions from its docstring (and what an
     `Args:` section or an Annotated text says of a parameter). It can be invoked both ways.
     What it raises is told to the model as the result of the call.
     """
+    if isinstance(function, Tool):
+        function = function.as_function()
     name = name or str(getattr(function, "__name__", "tool"))
     doc = inspect.getdoc(function)
     if not doc and not description:

@@ -11,7 +11,7 @@ from langchain.agents import create_agent
 from langchain.tools import ToolRuntime
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.tools import BaseTool, StructuredTool, tool
+from langchain_core.tools import BaseTool, StructuredTool, ToolException, tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_ctxplug.tools import (
     as_function,
@@ -26,6 +26,7 @@ from ctxplug import AgentMemory, hookimpl
 from ctxplug.errors import InvalidValueError, UnknownComponentError
 from ctxplug.plugins import Plugins
 from ctxplug.registry import Registry
+from ctxplug.tools import Tool
 
 
 class Scripted(GenericFakeChatModel):
@@ -259,3 +260,56 @@ def test_converted_tools_work_in_an_agent() -> None:
     said = agent.invoke({"messages": [("user", "go")]})["messages"]
     assert next(m.content for m in said if isinstance(m, ToolMessage)) == "21.3 CNY"
     assert said[-2].status == "error" and said[-1].content == "done"
+
+
+# -- Tool objects ------------------------------------------------------------------------
+
+
+async def test_a_tool_of_ctxplug_becomes_a_langchain_tool_that_validates() -> None:
+    made = as_langchain_tool(Tool.of(convert, name="money"))
+    assert (made.name, made.description) == ("money", "Convert an amount of money at a rate.")
+    assert made.invoke({"amount": 2, "unit": "USD"}) == "14.2 USD"
+    assert "汇率" in str(convert_to_openai_tool(made))
+    assert "unit" in made.invoke({"amount": 2, "unit": "EUR"})
+    assert await as_langchain_tool(Tool.of(translate)).ainvoke({"text": "茶"}) == await translate(
+        "茶"
+    )
+
+
+def test_langchain_tools_are_tools_of_a_memory() -> None:
+    """Given as they are, or through `as_function`: the model sees the same and they answer."""
+
+    @tool
+    def weather(city: Annotated[str, "哪座城市"], days: int = 1) -> str:
+        """Say the weather."""
+        return f"{city} {days}"
+
+    later = StructuredTool.from_function(coroutine=translate)
+    with AgentMemory.open("memory:", namespace="acme/alice") as memory:
+        memory.tools.add(weather)
+        memory.tools.add(as_function(weather), name="function")
+        memory.tools.add(later)
+        for name in ("weather", "function"):
+            properties = memory.tools.get(name).schema["properties"]
+            assert properties["city"]["description"] == "哪座城市"
+            assert memory.tools.call(name, {"city": "里斯本"}).outcome == "ok"
+            assert memory.tools.call(name, {"city": 1}).outcome == "invalid"
+            assert memory.tools.call(name, {"city": "a", "user": "b"}).outcome == "invalid"
+        assert memory.tools.get("weather").source == "LangChain tool 'weather'"
+        assert memory.tools.call("translate", {"text": "茶"}).outcome == "ok"
+        assert as_langchain_tool(memory.tools.get("weather")).invoke({"city": "x"}) == "x 1"
+
+
+def test_what_a_langchain_tool_means_the_model_to_read_is_told_and_nothing_else() -> None:
+    @tool
+    def pay(card: str) -> str:
+        """Pay."""
+        if card == "expired":
+            raise ToolException("The card has expired. 卡已过期")
+        raise RuntimeError(f"gateway key sk-{card}")
+
+    with AgentMemory.open("memory:", namespace="acme/alice") as memory:
+        memory.tools.add(pay)
+        assert "卡已过期" in memory.tools.call("pay", {"card": "expired"}).text
+        failed = memory.tools.call("pay", {"card": "secret"})
+        assert failed.outcome == "error" and "sk-secret" not in failed.text

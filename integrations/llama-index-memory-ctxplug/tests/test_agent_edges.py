@@ -11,7 +11,7 @@ from llama_index.core.agent.react.types import (
     ResponseReasoningStep,
 )
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.tools import FunctionTool
 from llama_index.core.workflow import Context
 from llama_index.core.workflow.errors import WorkflowRuntimeError
@@ -70,6 +70,20 @@ async def test_a_state_fits_too_and_is_not_remembered(scripted: Any, faults: Any
     assert all("番茄 tomatoes" in (sent[-1].content or "") for sent in model.sent)
     assert all(f"第{n}次" in (sent[-1].content or "") for n, sent in enumerate(model.sent))
     assert "番茄" not in "".join(message.text for message in memory.memory.messages())
+
+
+async def test_a_state_is_written_beside_the_question_though_an_image_follows_it(
+    scripted: Any, faults: Any
+) -> None:
+    model, memory = scripted(lambda messages, n: "A cat. 一只猫。"), memory_of()
+    memory.memory.remember("The cat in the pictures is called Mimi")
+    agent = bounded(FunctionAgent(llm=model.llm, initial_state={"page": 7}))
+    asked = [TextBlock(text="Which cat is it?"), ImageBlock(url="https://example.org/cat.png")]
+    await agent.run(ChatMessage(role="user", blocks=asked), memory=memory)
+    text, image = model.sent[0][-1].blocks
+    assert text.text.index("Current message:\nWhich cat is it?") < text.text.index("called Mimi")
+    assert isinstance(image, ImageBlock)
+    assert memory.get_all()[0].blocks == asked and faults(model.sent[0]) == []
 
 
 async def test_what_does_not_fit_is_said_with_numbers(scripted: Any) -> None:

@@ -15,8 +15,9 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-# LlamaIndex's agents use what pydantic has deprecated.
+# LlamaIndex's agents use what pydantic, and its own workflows, have deprecated.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+@pytest.mark.filterwarnings("ignore:is_running called from within a step")
 def test_the_snippets_print_what_the_readme_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

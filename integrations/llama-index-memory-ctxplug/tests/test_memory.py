@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ctxplug_llamaindex import CtxplugMemory
+from ctxplug_llamaindex import (
+    CtxplugAsyncChatStore,
+    CtxplugChatStore,
+    CtxplugMemory,
+    CtxplugMemoryBlock,
+    CtxplugRetriever,
+    CtxplugToolSpec,
+)
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
 from llama_index.core.llms.mock import MockLLM
 from llama_index.core.workflow import JsonSerializer
@@ -29,6 +36,15 @@ from ctxplug.testing.children import run_python
 from ctxplug.tokens.counter import count_tools
 
 BLOCK = "<recalled_memories>"
+OPENED: tuple[Callable[..., Any], ...] = (
+    CtxplugMemory,
+    CtxplugMemory.from_defaults,
+    CtxplugMemoryBlock,
+    CtxplugChatStore,
+    CtxplugAsyncChatStore,
+    CtxplugRetriever,
+    CtxplugToolSpec,
+)
 
 
 def user(text: str) -> ChatMessage:
@@ -564,9 +580,16 @@ def test_an_engine_s_empty_history_does_not_end_a_session(tmp_path: Path) -> Non
         assert texts(memory.get_all()) == ["你好"]
 
 
-def test_a_store_of_many_needs_to_know_whose_memory_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opened", OPENED)
+def test_a_store_of_many_needs_to_know_whose_memory_it_is(
+    opened: Callable[..., Any], tmp_path: Path
+) -> None:
     with pytest.raises(InvalidValueError, match="say whose this is with namespace="):
-        CtxplugMemory.from_defaults(tmp_path / "a.db")
+        opened(tmp_path / "a.db")
+    assert opened("memory:").memory.scope.namespace == ("default",), "nobody else has it"
+
+
+def test_a_memory_that_is_open_takes_no_settings() -> None:
     with pytest.raises(InvalidValueError, match="is open already, so budget cannot be set here"):
         CtxplugMemory(AgentMemory.open(namespace="acme"), budget=100)
 
@@ -598,7 +621,14 @@ def test_what_was_opened_here_is_closed_here(tmp_path: Path) -> None:
 
 READ = """
 import json, sys
-from ctxplug_llamaindex import CtxplugMemory
+from ctxplug_llamaindex import (
+    CtxplugAsyncChatStore,
+    CtxplugChatStore,
+    CtxplugMemory,
+    CtxplugMemoryBlock,
+    CtxplugRetriever,
+    CtxplugToolSpec,
+)
 memory = CtxplugMemory.from_dict(json.loads(sys.argv[1]))
 memory.put(memory.get()[0])
 facts = memory.memory

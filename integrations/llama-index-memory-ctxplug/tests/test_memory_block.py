@@ -180,6 +180,21 @@ async def test_every_message_is_recorded_once_read_or_flushed(
     assert recorded == (expected if write_through else expected[: len(expected) - active])
 
 
+async def test_what_is_said_again_in_the_same_words_is_recorded_each_time(
+    memory: AgentMemory,
+) -> None:
+    block = CtxplugMemoryBlock(memory, tokenizer_fn=words)
+    llama = stock(block, session_id="status", token_limit=160, token_flush_size=40)
+    expected = []
+    for _ in range(20):
+        for message in (user("Status? 状态？ " + "and details " * 6), assistant("All is well.")):
+            await llama.aput(message)
+            await llama.aget()
+            expected.append((message.role.value, message.content))
+    assert len(await llama.sql_store.get_messages("status")) < 20  # flushed several times
+    assert said(block.memory_of("status")) == expected
+
+
 async def test_puts_are_recorded_directly_and_a_put_tried_again_is_not_two(
     memory: AgentMemory,
 ) -> None:

@@ -26,9 +26,10 @@ from llama_index.core.workflow import Context
 from pydantic import BaseModel, Field
 
 from ctxplug import AgentMemory, hookimpl
-from ctxplug.errors import InvalidValueError, UnknownComponentError
+from ctxplug.errors import InvalidToolError, InvalidValueError, UnknownComponentError
 from ctxplug.plugins import Plugins
 from ctxplug.registry import Registry
+from ctxplug.tools import Tool
 
 # LlamaIndex's agents use what pydantic has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
@@ -312,3 +313,57 @@ async def test_converted_tools_work_in_an_agent() -> None:
     await handler
     assert results["convert"].content == "21.3 CNY" and not results["convert"].is_error
     assert results["translate"].is_error and "nothing to translate" in results["translate"].content
+
+
+# -- Tool objects ------------------------------------------------------------------------
+
+
+def test_a_tool_of_ctxplug_becomes_a_function_tool_that_validates() -> None:
+    made = as_function_tool(Tool.of(convert, name="money"))
+    assert made.metadata.get_name() == "money"
+    assert made.call(amount=2, unit="USD").content == "14.2 USD"
+    assert "汇率" in json.dumps(made.metadata.get_parameters_dict(), ensure_ascii=False)
+
+
+def test_llamaindex_tools_are_tools_of_a_memory() -> None:
+    """Given as they are, or through `as_function`: the model sees the same and they answer."""
+
+    def weather(city: str, days: int = 1) -> str:
+        """Say the weather. 天气"""
+        return f"{city} {days}"
+
+    async def later(city: str) -> str:
+        """Say it later."""
+        return city
+
+    theirs = FunctionTool.from_defaults(weather)
+    with AgentMemory.open("memory:", namespace="acme/alice") as memory:
+        memory.tools.add(theirs)
+        memory.tools.add(as_function(theirs), name="function")
+        memory.tools.add(FunctionTool.from_defaults(async_fn=later))
+        for name in ("weather", "function"):
+            assert set(memory.tools.get(name).schema["properties"]) == {"city", "days"}
+            assert memory.tools.call(name, {"city": "里斯本"}).outcome == "ok"
+            assert memory.tools.call(name, {"city": 1}).outcome == "invalid"
+            assert memory.tools.call(name, {"city": "a", "user": "b"}).outcome == "invalid"
+        assert memory.tools.get("weather").source == "LlamaIndex tool 'weather'"
+        assert memory.tools.call("later", {"city": "茶"}).outcome == "ok"
+        assert as_function_tool(memory.tools.get("weather")).call(city="x").content == "x 1"
+
+
+def test_a_tool_that_needs_a_run_or_has_no_schema_is_refused() -> None:
+    def with_context(ctx: Context, city: str) -> str:
+        """Say the weather."""
+        return city
+
+    def unresolved(city: Annotated[str, "a name that LlamaIndex does not resolve"]) -> str:
+        """Say the weather."""
+        return city
+
+    without_schema = FunctionTool.from_defaults(unresolved)
+    with_context.__annotations__["ctx"] = Context
+    with AgentMemory.open("memory:", namespace="acme/alice") as memory:
+        with pytest.raises(InvalidToolError, match="Context"):
+            memory.tools.add(FunctionTool.from_defaults(with_context))
+        with pytest.raises(InvalidToolError, match="schema"):
+            memory.tools.add(without_schema)

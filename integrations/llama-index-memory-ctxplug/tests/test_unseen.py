@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ctxplug_llamaindex.unseen import beyond, leaving, unshared
+from ctxplug_llamaindex.unseen import behind, beyond, leaving, unshared
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -28,6 +28,16 @@ def test_a_history_that_goes_on_from_the_log_adds_what_is_after_it(
         assert [given_[place] for place in places] == list(new)
     assert beyond(log, fresh, put=True) == list(range(len(fresh)))
     assert unshared(after, given_) == []
+
+
+@given(said=SAYS, left=st.integers(0, 12), recorded=st.integers(0, 12))
+def test_behind_what_left_a_history_lacks_what_was_said_since_whatever_it_repeats(
+    said: list[str], left: int, recorded: int
+) -> None:
+    history, since = said[left:], said[left : left + recorded]
+    assert behind(since, history) == list(range(len(since), len(history)))
+    assert behind(history, history[:-1]) == []  # of a chat store that is ahead
+    assert behind(["x", *since], history) == (None if len(history) or since else [])
 
 
 @given(said=SAYS, recorded=st.integers(0, 12), cuts=st.lists(st.integers(0, 4), max_size=8))

@@ -127,7 +127,7 @@ def _result(one: ToolCallResult) -> ChatMessage:
     return ChatMessage(
         role="tool",
         blocks=one.tool_output.blocks,
-        additional_kwargs={"tool_call_id": one.tool_id},
+        additional_kwargs={"tool_call_id": one.tool_id or one.tool_name},
     )
 
 

@@ -40,13 +40,13 @@ def _classes() -> dict[str, type[BaseModel]]:
 _CLASSES = _classes()
 
 
-def read_block(block: Any, fallback_id: str) -> Part:
-    """Return the part for a block; `fallback_id` is for a call that has none."""
+def read_block(block: Any) -> Part:
+    """Return the part for a block."""
     kind = block.block_type
     if kind == "text":
         return TextPart(block.text)
     if kind == "tool_call":
-        return read_call(block.tool_call_id, block.tool_name, block.tool_kwargs, fallback_id)
+        return read_call(block.tool_call_id, block.tool_name, block.tool_kwargs)
     if kind == "thinking":
         return _read_thinking(block)
     image = _read_image(block) if kind == "image" else None

@@ -6,13 +6,14 @@ part itself says, which a redactor may have changed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llama_index.core.base.llms import types
 
 from ctxplug import codec
 from ctxplug.errors import InvalidValueError
-from ctxplug.messages import ToolCallPart
+from ctxplug.messages import Message, ToolCallPart
 from ctxplug.wire.rendering import arguments_text
 from ctxplug_llamaindex.json_data import from_json, to_json
 
@@ -26,11 +27,15 @@ def how_of(part: Any) -> dict[str, Any]:
     return how if isinstance(how, dict) else {}
 
 
-def read_call(id: Any, name: str, given: Any, fallback_id: str) -> ToolCallPart:
-    """Return the part of a call whose arguments were `given` as a dict or as text."""
+def read_call(id: Any, name: str, given: Any) -> ToolCallPart:
+    """Return the part of a call whose arguments were `given` as a dict or as text.
+
+    A call without an id, as Ollama's are, is known by its tool's name: what comes of it is
+    handed back by LlamaIndex under that.
+    """
     how: dict[str, Any] = {}
     if not isinstance(id, str) or not id:
-        how["id"], id = to_json(id), fallback_id
+        how["id"], id = to_json(id), name or "call"
     raw = None
     if isinstance(given, str):
         how["text"] = True
@@ -43,6 +48,19 @@ def write_call(part: ToolCallPart) -> Any:
     return types.ToolCallBlock(
         tool_call_id=call_id(part), tool_name=part.name, tool_kwargs=call_arguments(part)
     )
+
+
+def with_call_ids(message: Message) -> Message:
+    """Return `message` with its calls known to LlamaIndex by the ids that they have here."""
+    if not any("id" in how_of(part) for part in message.tool_calls):
+        return message
+    parts = []
+    for part in message.content:
+        if isinstance(part, ToolCallPart) and "id" in (how := how_of(part)):
+            kept = {name: value for name, value in how.items() if name != "id"}
+            part = replace(part, extra={**part.extra, KEY: kept})
+        parts.append(part)
+    return replace(message, content=tuple(parts))
 
 
 def call_id(part: ToolCallPart) -> Any:

@@ -40,9 +40,7 @@ _FORMS = {  # where a listed call has its id, name and arguments
 }
 
 
-def read_listed(
-    parts: Sequence[Part], kwargs: dict[str, Any], stem: str
-) -> tuple[list[Part], list[Any]]:
+def read_listed(parts: Sequence[Part], kwargs: dict[str, Any]) -> tuple[list[Part], list[Any]]:
     """Return `parts` with the calls that `kwargs` lists, which are taken out of it.
 
     The other list is of what cannot be read as a call: its place, and itself as JSON.
@@ -52,7 +50,7 @@ def read_listed(
     if isinstance(listed, list | tuple) and listed:
         del kwargs[CALLS]
         for place, item in enumerate(listed):
-            call = _read(item, place, f"{stem}-{len(merged)}")
+            call = _read(item, place)
             if call is None:
                 unread.append([place, to_json(item)])
                 continue
@@ -98,7 +96,7 @@ def is_aside(part: Part) -> bool:
 # -- one listed call -----------------------------------------------------------------------
 
 
-def _read(item: Any, place: int, fallback_id: str) -> ToolCallPart | None:
+def _read(item: Any, place: int) -> ToolCallPart | None:
     """Return the part of a listed call; None if it is in no form that is known."""
     fields = _fields(item)
     function = _fields(fields.get("function"))
@@ -114,7 +112,7 @@ def _read(item: Any, place: int, fallback_id: str) -> ToolCallPart | None:
     name, given = own.get(of_name), own.get(of_arguments)
     if not isinstance(name, str) or not name or not isinstance(given, str | Mapping):
         return None
-    call = read_call(own.get(of_id), name, given, fallback_id)
+    call = read_call(own.get(of_id), name, given)
     how: dict[str, Any] = {"place": place, "form": form}
     how |= {"text": True} if isinstance(given, str) else {}
     how |= {"selection": True} if isinstance(item, ToolSelection) else {}
@@ -161,8 +159,9 @@ def _noted(call: ToolCallPart, **notes: Any) -> ToolCallPart:
 def _same(call: ToolCallPart, parts: Sequence[Part]) -> int | None:
     """Return the place of the part that is the same call in a block, and not listed yet."""
     for place, part in enumerate(parts):
-        if isinstance(part, ToolCallPart) and (part.id, part.name) == (call.id, call.name):
-            return None if "listed" in how_of(part) else place
+        same = isinstance(part, ToolCallPart) and (part.id, part.name) == (call.id, call.name)
+        if same and "listed" not in how_of(part):
+            return place
     return None
 
 

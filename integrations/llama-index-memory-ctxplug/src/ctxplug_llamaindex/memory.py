@@ -12,7 +12,6 @@ from llama_index.core.memory import BaseMemory
 
 from ctxplug import AgentMemory
 from ctxplug.context.policy import ContextPolicy
-from ctxplug.errors import InvalidValueError
 from ctxplug_llamaindex.counting import Tokenizer, counter_of, tokenizer_of
 from ctxplug_llamaindex.instrumentation import dispatcher, tell_recall, tell_window
 from ctxplug_llamaindex.messages import from_messages, to_message, to_messages
@@ -102,8 +101,6 @@ class CtxplugMemory(BaseMemory):
             chosen = {name: options.pop(name) for name in _OF_BESIDE if name in options}
             if chosen:
                 target = target.beside(**{"session": target.scope.session, **chosen})
-        elif "namespace" not in options:
-            options["namespace"] = _namespace_for(target)
         memory = cls(target, **options)
         if chat_history:
             memory.set(list(chat_history))
@@ -272,13 +269,3 @@ class CtxplugMemory(BaseMemory):
     async def _put(self, messages: Sequence[ChatMessage]) -> None:
         said = to_messages(messages)  # now: the caller may change them while it waits
         await self._memory.aextend(said)
-
-
-def _namespace_for(target: Any) -> str:
-    if isinstance(target, str) and target.partition(":")[0] == "memory":
-        return "default"
-    raise InvalidValueError(
-        f"{target!r} may hold the memories of many; say whose this is with namespace=, such as"
-        " 'acme/alice'.",
-        path="namespace",
-    )

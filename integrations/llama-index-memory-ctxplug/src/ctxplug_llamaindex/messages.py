@@ -68,8 +68,8 @@ def to_message(message: ChatMessage) -> Message:
         content = [_read_result(message, kwargs, rest, id)]
     else:
         name = kwargs.pop("name") if _is_name(kwargs.get("name")) else None
-        parts = [read_block(block, f"{id}-{n}") for n, block in enumerate(message.blocks)]
-        content, unread = read_listed(parts, kwargs, id) if role == "assistant" else (parts, [])
+        parts = [read_block(block) for block in message.blocks]
+        content, unread = read_listed(parts, kwargs) if role == "assistant" else (parts, [])
         rest |= {"unread": unread} if unread else {}
     rest |= {"additional_kwargs": to_json(kwargs)} if kwargs else {}
     if role != "tool":  # so that a foreign name is told from one that was given here
@@ -129,8 +129,8 @@ def _read_result(
     message: ChatMessage, kwargs: dict[str, Any], rest: dict[str, Any], id: str
 ) -> ToolResultPart:
     content = []
-    for n, block in enumerate(message.blocks):
-        part = read_block(block, f"{id}-{n}")
+    for block in message.blocks:
+        part = read_block(block)
         content.append(part if isinstance(part, _RESULT_PARTS) else opaque(block))
     name = kwargs.pop("name") if _is_name(kwargs.get("name")) else None
     rest |= {"name": True} if name else {}

@@ -27,9 +27,10 @@ def memory_of(
 ) -> AgentMemory:
     """Return `target` if it is a memory, else open it with the keywords of AgentMemory.open.
 
-    What `spec_of` gives is taken too. Raises InvalidValueError for keywords beside a memory,
-    which was opened with its own, CannotOpenError for one that was in the memory of a process
-    that is gone, and what AgentMemory.open raises.
+    What `spec_of` gives is taken too. The namespace may be left out where the store is new and
+    in memory, and so nobody else's. Raises InvalidValueError where it is left out otherwise,
+    and for keywords beside a memory, which was opened with its own, CannotOpenError for one
+    that was in the memory of a process that is gone, and what AgentMemory.open raises.
     """
     if isinstance(target, AgentMemory):
         if options:
@@ -60,7 +61,7 @@ def memory_of(
             " it with AgentMemory.open and give them anew if they matter.",
             stacklevel=2,
         )
-    return AgentMemory.open(target, **options)
+    return AgentMemory.open(target, **_in_a_namespace(target, options))
 
 
 def spec_of(memory: AgentMemory) -> dict[str, Any]:
@@ -97,6 +98,18 @@ def spec_of(memory: AgentMemory) -> dict[str, Any]:
     if opened.get("limits") is not None:
         spec["limits"] = asdict(opened["limits"])
     return spec | ({"lost": sorted(lost)} if lost else {})
+
+
+def _in_a_namespace(target: Any, options: dict[str, Any]) -> dict[str, Any]:
+    if "namespace" in options:
+        return options
+    if isinstance(target, str) and target.partition(":")[0] == "memory":
+        return {**options, "namespace": "default"}
+    raise InvalidValueError(
+        f"{target!r} may hold the memories of many; say whose this is with namespace=, such as"
+        " 'acme/alice'.",
+        path="namespace",
+    )
 
 
 def _read(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,6 @@ class Reconnecting(BaseModel):
     def __init__(self, target: Any = "memory:", **options: Any) -> None:
         options.pop("class_name", None)
         super().__init__()
-        if target == "memory:":  # which nobody else has
-            options.setdefault("namespace", "default")
         self._memory = memory_of(target, **options)
         self._opened = not isinstance(target, AgentMemory)
         self._directory = Directory(self._memory)

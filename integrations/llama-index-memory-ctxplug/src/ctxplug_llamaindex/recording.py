@@ -10,7 +10,7 @@ from typing import Literal
 
 from ctxplug import AgentMemory, Message
 from ctxplug.messages import Logged
-from ctxplug_llamaindex.unseen import beyond, leaving, sign, unshared
+from ctxplug_llamaindex.unseen import behind, beyond, leaving, sign, unshared
 
 How = Literal["put", "history", "leaving"]
 
@@ -34,6 +34,7 @@ class _Session:
     lock: threading.Lock = field(default_factory=threading.Lock)  # of who reads and writes the log
     waiting: deque[_Handed] = field(default_factory=deque)
     left: int | None = None  # the version in the log of the last that left the history
+    sure: bool = False  # that it is this one, though the same words may stand elsewhere
     stored: dict[str, str] = field(default_factory=dict)  # signs as given and as stored
 
 
@@ -92,13 +93,21 @@ def _record(memory: AgentMemory, known: _Session, handed: _Handed) -> None:
     if handed.how == "leaving":
         _let_leave(memory, known, said, signs)
         return
-    there = _signs(memory.session.log(last=len(said) + 1))
-    new = beyond(there, signs, put=handed.how == "put")
+    log = memory.session.log(last=len(said) + 2)
+    there = _signs(log[-len(said) - 1 :])
+    new = None
+    if handed.how == "history":
+        if not known.sure and len(log) < len(said) + 2 and behind(there, signs) == []:
+            known.left, known.sure = 0, True  # all that was ever said is in the history
+        if known.sure and known.left is not None and log:
+            new = behind(_signs([one for one in log if one.version > known.left]), signs)
+    if new is None:
+        new = beyond(there, signs, put=handed.how == "put")
     if new is None:
         there = _signs(memory.session.log(last=max(LOOKED_AT, 2 * len(said))))
         new = unshared(there, signs, altered=memory.redacts)
     if not there:
-        known.left = 0
+        known.left, known.sure = 0, True
     _add(memory, [said[n] for n in new], known)
 
 
@@ -109,7 +118,10 @@ def _let_leave(
     log = memory.session.log(last=max(LOOKED_AT, 2 * len(said)))
     left = known.left if log else 0
     there = _signs(log)
-    place = leaving(there, signs, None if left is None else sum(one.version <= left for one in log))
+    before = None if left is None else sum(one.version <= left for one in log)
+    place = leaving(there, signs, before)
+    # Elsewhere than behind what left before, the same words may stand several times.
+    known.sure = known.sure and place is not None and before in (place[1] - place[0], len(log))
     if place is not None:
         new = list(range(place[0], len(signs)))
     else:

@@ -20,6 +20,7 @@ from ctxplug.errors import InvalidValueError
 from ctxplug.hookspecs import Register
 from ctxplug.plugins import Plugins, installed
 from ctxplug.registry import Registry
+from ctxplug.tools import Tool
 from ctxplug_llamaindex.tool_schemas import (
     arguments_of,
     as_parameters,
@@ -38,19 +39,21 @@ HANDOFF = "handoff"  # AgentWorkflow's own tool
 
 
 def as_function_tool(
-    function: Callable[..., Any],
+    function: Callable[..., Any] | Tool,
     *,
     name: str | None = None,
     description: str | None = None,
     return_direct: bool = False,
 ) -> FunctionTool:
-    """Return a plain annotated function, sync or async, as a FunctionTool.
+    """Return a plain annotated function, sync or async, or a Tool, as a FunctionTool.
 
     The schema comes from its signature, the descriptions from its docstring (and what an
     `Args:` section or an Annotated text says of a parameter). It can be called both ways, on
     any thread. What it returns is text to a model, as JSON where it is data; what it raises,
     LlamaIndex tells the model.
     """
+    if isinstance(function, Tool):
+        function = function.as_function()
     name = name or str(getattr(function, "__name__", "tool"))
     summary, said = split_docstring(inspect.getdoc(function) or "")
     if not (description or summary):

@@ -20,6 +20,7 @@ from ctxplug.errors import BudgetError, EmptyContextError
 from ctxplug.messages import Logged, TextPart
 from ctxplug.tokens import count_tools
 from ctxplug.tokens.counter import MESSAGE_TOKENS
+from ctxplug_llamaindex.calls import with_call_ids
 from ctxplug_llamaindex.copies import copy_of
 from ctxplug_llamaindex.messages import from_messages
 
@@ -199,11 +200,16 @@ def _newest(window: ContextWindow | None) -> Message | None:
 def _written(message: Message) -> list[ChatMessage]:
     """Return LlamaIndex's for a message of a window.
 
-    What is recalled for a user's text is one text with it, for LlamaIndex takes the last text
-    of a message for the message: there it writes the state of an agent.
+    What is recalled for a user's text, and what sections say, is one text with it, for LlamaIndex
+    takes the last text of a message for the message: there it writes the state of an agent.
+    Calls that had no ids have those that their results have here.
     """
-    *parts, last = message.content or (None,)
-    if not is_block(last) or not parts or not isinstance(parts[-1], TextPart):
+    message = with_call_ids(message)
+    said = [part for part in message.content if not is_block(part)]
+    blocks = [part for part in message.content if is_block(part)]
+    texts = [(n, part) for n, part in enumerate(said) if isinstance(part, TextPart)]
+    if not blocks or not texts:
         return from_messages([message])
-    text = replace(parts[-1], text=f"{parts[-1].text}\n\n{last.text}")
-    return from_messages([replace(message, content=(*parts[:-1], text))])
+    place, last = texts[-1]  # an image may come behind it
+    said[place] = replace(last, text="\n\n".join(part.text for part in (last, *blocks)))
+    return from_messages([replace(message, content=tuple(said))])

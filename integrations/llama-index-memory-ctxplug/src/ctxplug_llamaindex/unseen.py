@@ -28,6 +28,18 @@ def beyond(log: Sequence[str], given: Sequence[str], *, put: bool = False) -> li
     return list(range(shared, len(given))) if shared or put or not log else None
 
 
+def behind(since: Sequence[str], given: Sequence[str]) -> list[int] | None:
+    """Return the places in `given`, a whole history, of what the log has not.
+
+    `since` is what it has since the last that left the history: so what is said again in the
+    same words is told from what was said before. None if the history does not begin with it;
+    a chat store that writes to the same log may be one message ahead.
+    """
+    if since[: len(given)] == given and len(since) <= len(given) + 1:
+        return []
+    return list(range(len(since), len(given))) if given[: len(since)] == since else None
+
+
 def unshared(log: Sequence[str], given: Sequence[str], *, altered: bool = False) -> list[int]:
     """Return the places in `given` of what is not in `log`, where it was changed.
 
