@@ -15,7 +15,7 @@ from ctxplug.messages import Logged, Message
 from ctxplug.scope import Namespace
 from ctxplug.sessions.log import SessionLog, given
 from ctxplug.storage import Append, Backend, Delete, Op
-from ctxplug.storage.kept import KEPT, Kept, from_runs, to_runs, without
+from ctxplug.storage.kept import KEPT, Kept, Run, from_runs, to_runs, without
 
 LONGEST_PAUSE = 0.05  # seconds before an edit is tried again
 
@@ -94,17 +94,7 @@ class Session:
         messages = list(then)
         pause = 0.001
         while True:
-            head = self.head
-            if expected is not None and head != expected:
-                raise self._moved(expected, head)
-            in_view = self._log.kept().up_to(head)
-            foreign = without(runs, in_view)
-            if foreign:
-                raise InvalidValueError(
-                    f"Version {foreign[0][0]} of the session {self.id!r} is not in view, so it"
-                    " cannot be kept; `session.log()` lists what is.",
-                    path="versions",
-                )
+            head, in_view = self._in_view(runs, expected)
             left = [] if recallable else from_runs(without(in_view, runs))
             try:
                 return self._add(messages, [self._edit(runs, note, head), *self._unlisted(left)])
@@ -129,6 +119,23 @@ class Session:
         return f"Session({self.id!r}, {self.namespace!r})"
 
     # -- inside --------------------------------------------------------------------------
+
+    def _in_view(self, runs: Sequence[Run], expected: int | None) -> tuple[int, list[Run]]:
+        """Return the head and what is in view, or raise if it is not as `keep` was told."""
+        head = self.head
+        kept = self._log.kept()
+        head = max(head, kept.version)  # somebody edited just now
+        if expected is not None and head != expected:
+            raise self._moved(expected, head)
+        in_view = kept.up_to(head)
+        foreign = without(runs, in_view)
+        if foreign:
+            raise InvalidValueError(
+                f"Version {foreign[0][0]} of the session {self.id!r} is not in view, so it cannot be"
+                " kept; `session.log()` lists what is.",
+                path="versions",
+            )
+        return head, in_view
 
     def _edit(self, runs: Sequence[Any], note: Mapping[str, Any] | None, head: int) -> Append:
         body = {"runs": [list(run) for run in runs], **({"note": dict(note)} if note else {})}

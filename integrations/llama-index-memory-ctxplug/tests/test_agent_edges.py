@@ -272,3 +272,17 @@ async def test_what_cannot_be_bounded_says_so(scripted: Any) -> None:
     with pytest.raises(InvalidValueError, match="ChatMemoryBuffer"):
         await agent.run("hi")
     assert model.sent == []
+
+
+async def test_a_loop_far_longer_than_the_budget_goes_on(
+    scripted: Any, calling: Any, faults: Any
+) -> None:
+    def answer(messages: list[ChatMessage], n: int) -> Any:
+        return calling((f"c{n}", "look_up", {"number": n})) if n < 120 else "Done. 好了。"
+
+    model, memory = scripted(answer), memory_of(2_500)
+    agent = bounded(FunctionAgent(tools=[look_up], llm=model.llm))
+    said = await agent.run("Look them all up. 全部查一遍。", memory=memory, max_iterations=200)
+    assert str(said) == "Done. 好了。" and len(model.sent) == 121
+    check(memory, model, faults)
+    assert all("全部查一遍" in str([m.content for m in sent]) for sent in model.sent)

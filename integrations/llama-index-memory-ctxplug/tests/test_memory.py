@@ -468,6 +468,7 @@ def test_tokens_are_counted_once_for_each_message() -> None:
     memory = CtxplugMemory.from_defaults(
         token_limit=20_000, tokenizer_fn=tokenizer, policy=ContextPolicy(high=1.0), recall=False
     )
+    memory.get()
     tokenizer.calls.clear()
     for n in range(200):
         memory.put(user(f"问题 {n}") if n % 2 == 0 else assistant(f"answer {n}"))

@@ -213,11 +213,13 @@ class CtxplugMemory(BaseMemory):
 
     def close(self) -> None:
         """Let go of the store if it was opened here; a memory that was given stays open."""
+        self._turns.close()
         if self._opened:
             self._memory.close()
 
     async def aclose(self) -> None:
         """Async twin of `close`."""
+        await self._memory.backend.arun(self._turns.close)
         if self._opened:
             await self._memory.aclose()
 

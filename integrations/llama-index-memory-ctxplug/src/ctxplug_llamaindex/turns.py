@@ -59,6 +59,14 @@ class Turns:
         self._asked: str | None = None  # the user's message that was recalled for
         self._ahead: tuple[tuple[str, str], str, tuple[str, ...]] | None = None
         self._fixed = Fixed()
+        self._looping: AgentMemory | None = None
+
+    def close(self) -> None:
+        """Let go of what was opened to read windows by."""
+        with self._lock:
+            looping, self._looping = self._looping, None
+        if looping is not None:
+            looping.close()
 
     def expect(self, system: str, tools: Sequence[Mapping[str, Any]]) -> None:
         """Count `system` and `tools` in the windows to come."""
@@ -103,12 +111,23 @@ class Turns:
         """Return the window; None as long as no user has said anything."""
         fixed = self._fixed
         try:
-            window = self._memory.context(
+            window = self._in_loops().context(
                 query, system=fixed.message, tools=fixed.tools, reserved=reserved
             )
         except EmptyContextError:
             return None
         return window if fixed.message is None else replace(window, messages=window.messages[1:])
+
+    def _in_loops(self) -> AgentMemory:
+        """Return the memory for agents, who work in loops: it lets the oldest steps be digested."""
+        memory = self._memory
+        if memory.policy.digest_loop:
+            return memory
+        with self._lock:
+            if self._looping is None:
+                policy = replace(memory.policy, digest_loop=True)
+                self._looping = memory.beside(session=memory.scope.session, policy=policy)
+            return self._looping
 
     def _reading(self, window: ContextWindow | None, reserved: int, query: str = "") -> Reading:
         if window is None:
