@@ -131,8 +131,8 @@ class Session:
         foreign = without(runs, in_view)
         if foreign:
             raise InvalidValueError(
-                f"Version {foreign[0][0]} of the session {self.id!r} is not in view, so it cannot be"
-                " kept; `session.log()` lists what is.",
+                f"Version {foreign[0][0]} of the session {self.id!r} is not in view, so it cannot"
+                " be kept; `session.log()` lists what is.",
                 path="versions",
             )
         return head, in_view

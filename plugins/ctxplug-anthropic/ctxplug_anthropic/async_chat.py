@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
 from weakref import WeakKeyDictionary
@@ -152,9 +152,17 @@ class AsyncMemoryChat:
         *,
         namespace: str | Iterable[str] | None = None,
     ) -> EraseReceipt | None:
-        """Begin a session anew (its log stays), or erase all of a user and return the receipt."""
+        """Begin a session anew (its log stays), or erase all of a user and return the receipt.
+
+        A turn of what is cleared that is under way is waited for.
+        """
         held = self._conversations
-        return await self._arun(partial(held.clear, user_id, session_id, namespace))
+        known = await self._arun(partial(held.held_by, user_id, session_id, namespace))
+        async with AsyncExitStack() as turns:
+            for conversation in known:
+                lock = self._locks.setdefault(conversation, asyncio.Lock())
+                await turns.enter_async_context(lock)
+            return await self._arun(partial(held.clear, user_id, session_id, namespace))
 
     async def statistics(
         self,

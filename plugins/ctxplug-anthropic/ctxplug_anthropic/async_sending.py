@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import anthropic
 
 from ctxplug import AgentMemory
+from ctxplug.storage import Backend
 from ctxplug_anthropic.replies import ChatEvent
 from ctxplug_anthropic.sending import timeout_of
 from ctxplug_anthropic.settings import TurnSettings
 from ctxplug_anthropic.streaming import to_event
 from ctxplug_anthropic.turn import Abandoned, Run, Send, Step, Tell, Turn, Work
+
+
+T = TypeVar("T")
 
 
 async def drive(turn: Turn, client: anthropic.AsyncAnthropic) -> AsyncGenerator[ChatEvent, None]:
@@ -48,11 +53,24 @@ async def drive(turn: Turn, client: anthropic.AsyncAnthropic) -> AsyncGenerator[
 
 async def _perform(step: Work | Run, memory: AgentMemory, settings: TurnSettings) -> Any:
     if isinstance(step, Work):
-        return await memory.backend.arun(step.at_store)
+        return await finished(memory.backend, step.at_store)
     if not step.calls:
         return []
     deadline = settings.deadline.timeout
     return await memory.tools.arun(step.calls, approve=settings.approve, deadline=deadline)
+
+
+async def finished(backend: Backend, work: Callable[[], T]) -> T:
+    """Do `work` at the store; who is cancelled meanwhile is told when it is over.
+
+    What it did, such as a reservation, can then be undone.
+    """
+    done = asyncio.ensure_future(backend.arun(work))
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.gather(done, return_exceptions=True)
+        raise
 
 
 class _Sending:
@@ -62,7 +80,7 @@ class _Sending:
         self.message: Any = None
         self._attempts = step.attempts
         self._stream = turn.settings.stream
-        arun = turn.memory.backend.arun
+        arun = partial(finished, turn.memory.backend)
         self._client = client.with_middleware(step.attempts.async_middleware(arun))
         self._arguments = {**step.request, "timeout": timeout_of(client, step.attempts)}
 

@@ -62,7 +62,7 @@ class Attempts:
 
         async def attempt(request: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
             if self._begin():
-                self.reservations.append(await arun(self._reserve))
+                await arun(lambda: self.reservations.append(self._reserve()))
             self._sent()
             try:
                 return self._answered(await call_next(request), request)

@@ -164,7 +164,7 @@ class Catalogue:
                     path=f"models.{name}",
                 )
             rows.setdefault(name.lower(), {}).update(row)
-        for use_case, names in data.get("use_cases", {}).items():
+        for use_case, names in _use_cases(data, where):
             self._use_cases[use_case] = tuple(names)
 
     def _model(self, name: str, row: Mapping[str, Any]) -> Model:
@@ -172,6 +172,8 @@ class Catalogue:
         if row.get("price") is not None:
             price, as_of = Prices({name: row["price"]}, environ={}).price_of(name), self.as_of
         try:
+            if isinstance(row.get("capabilities"), str):
+                raise TypeError("letters are no capabilities")
             return Model(
                 name=name,
                 context_window=row["context_window"],
@@ -241,6 +243,19 @@ def _read(path: str | os.PathLike[str]) -> Any:
         raise InvalidValueError(
             f"The model catalogue {os.fspath(path)!r} cannot be read: {exc.strerror}."
         ) from exc
+
+
+def _use_cases(data: Mapping[str, Any], where: str) -> Iterable[tuple[str, list[str]]]:
+    given = data.get("use_cases", {})
+    rows = given.values() if isinstance(given, Mapping) else [None]
+    for names in rows:
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            raise InvalidValueError(
+                f"The 'use_cases' of {where!r} are lists of models by name; here is"
+                f" {given if names is None else names!r:.120}.",
+                path="use_cases",
+            )
+    return given.items()
 
 
 def _date(text: Any) -> date | None:

@@ -141,7 +141,10 @@ class MemoryChat:
         *,
         namespace: str | Iterable[str] | None = None,
     ) -> EraseReceipt | None:
-        """Begin a session anew (its log stays), or erase all of a user and return the receipt."""
+        """Begin a session anew (its log stays), or erase all of a user and return the receipt.
+
+        A turn of what is cleared that is under way is waited for.
+        """
         return self._conversations.clear(user_id, session_id, namespace)
 
     def statistics(

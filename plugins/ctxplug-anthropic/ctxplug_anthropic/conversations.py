@@ -9,8 +9,10 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError, ToolConflictError
@@ -72,17 +74,23 @@ class Conversations:
             self.root.tools.add(tool)
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[Namespace, str], Conversation] = OrderedDict()
+        # Those a turn holds too: a session has one lock, however many are open.
+        self._alive = WeakValueDictionary[tuple[Namespace, str], Conversation]()
 
     def of(
         self, user_id: str, session_id: str, namespace: str | Iterable[str] | None = None
     ) -> Conversation:
         """Return the conversation of a user's session."""
+        if not isinstance(session_id, str):
+            raise InvalidValueError(
+                f"session_id is the name of a session, not {session_id!r}.", path="session_id"
+            )
         key = (self._namespace(user_id, namespace), session_id)
         with self._lock:
-            found = self._open.pop(key, None)
+            found = self._open.pop(key, None) or self._alive.get(key)
             if found is None:
                 found = Conversation(self.root.beside(namespace=key[0], session=session_id))
-            self._open[key] = found
+            self._open[key] = self._alive[key] = found
             while len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
             return found
@@ -128,18 +136,32 @@ class Conversations:
 
     def clear(self, user_id: str, session_id: str | None, namespace: Any) -> EraseReceipt | None:
         """Begin a session anew, or erase all of a user."""
+        conversations = self.held_by(user_id, session_id, namespace)
+        with ExitStack() as turns:
+            for conversation in conversations:
+                turns.enter_context(conversation.lock)
+            if session_id is not None:
+                conversations[0].memory.session.keep(())
+                return None
+            with self.user(user_id, namespace) as memory:
+                receipt = memory.erase()
+            gone = self._namespace(user_id, namespace)
+            with self._lock:
+                for held in (self._open, self._alive):
+                    for key in [key for key in held if key[0] == gone]:
+                        held.pop(key, None)
+            return receipt
+
+    def held_by(
+        self, user_id: str, session_id: str | None, namespace: str | Iterable[str] | None
+    ) -> list[Conversation]:
+        """Return the conversation of a session, or all of a user's that are at hand, in order."""
         if session_id is not None:
-            conversation = self.of(user_id, session_id, namespace)
-            with conversation.lock:
-                conversation.memory.session.keep(())
-            return None
-        with self.user(user_id, namespace) as memory:
-            receipt = memory.erase()
-        gone = self._namespace(user_id, namespace)
+            return [self.of(user_id, session_id, namespace)]
+        mine = self._namespace(user_id, namespace)
         with self._lock:
-            for key in [key for key in self._open if key[0] == gone]:
-                del self._open[key]
-        return receipt
+            alive = dict(self._alive)
+        return [alive[key] for key in sorted(key for key in alive if key[0] == mine)]
 
     def statistics(self, user_id: str, days: int, namespace: Any) -> ChatStatistics:
         """Count what is stored of a user, and what the user's turns have cost."""

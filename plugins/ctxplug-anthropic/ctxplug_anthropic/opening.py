@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ctxplug import AgentMemory
@@ -33,6 +34,11 @@ def to_messages(given: Any) -> list[Message]:
             "messages end with what the user says now; the session has what was said before.",
             path="messages",
         )
+    if all(isinstance(part, TextPart) and not part.text.strip() for part in messages[-1].content):
+        raise InvalidMessageError(
+            "The user's message is blank, and the API refuses that; give text or an image.",
+            path="messages",
+        )
     return messages
 
 
@@ -46,34 +52,46 @@ def _items(given: Any) -> list[Any]:
     return list(given)
 
 
-def store_new(memory: AgentMemory, given: Sequence[Message]) -> list[Message]:
-    """Store what of `given` the session does not hold, and return it as stored.
+@dataclass(frozen=True)
+class Opening:
+    """What a turn begins with: messages that are `fresh`, and `calls` without a result.
+
+    Of the calls, `begun` are the ids that have a run on record.
+    """
+
+    fresh: list[Message]
+    calls: list[ToolCallPart]
+    begun: frozenset[str] = frozenset()
+
+    def to_run(self, names: Container[str]) -> list[ToolCallPart]:
+        """Return the calls to run: what was begun gets the result on record, and is not run.
+
+        What was never begun runs if the turn is gone on with, and has the tool.
+        """
+        goes_on = not self.fresh
+        return [c for c in self.calls if c.id in self.begun or (goes_on and c.name in names)]
+
+    def why_not(self, call: ToolCallPart) -> str:
+        """Return why `call` is not run."""
+        if self.fresh:
+            return "the turn ended before it, and the user said something else"
+        return f"there is no tool {call.name!r} here"
+
+
+def opening_of(memory: AgentMemory, given: Sequence[Message]) -> Opening:
+    """Return what of `given` the session does not hold, and what an earlier turn left open.
 
     What is given again after a failure, or with all that was said before, is found by its
-    words at the end of the session and not stored twice. Calls that an earlier turn left
-    without a result get one first.
+    words at the end of the session and not stored twice.
     """
     log = memory.messages(last=_LOOK_BACK + len(given))
     fresh = list(given[_held(log, given) :])
-    settle_calls(memory, log, run=not fresh)
-    return memory.extend(fresh) if fresh else []
-
-
-def settle_calls(memory: AgentMemory, log: Sequence[Message], *, run: bool) -> None:
-    """Give every call of the last reply that has no result one, and store it.
-
-    What ended, or was interrupted, gets the result on record; what was never begun runs if
-    the turn is gone on with (`run`), and else gets an error.
-    """
     calls = _open_calls(log)
     if not calls:
-        return
+        return Opening(fresh, calls)
     memory.tools.recover()
-    begun = {one.call_id for one in memory.tools.history(limit=4 * len(calls))}
-    wanted = [call for call in calls if run or call.id in begun]
-    made = {m.tool_results[0].call_id: m for m in memory.tools.run(wanted)} if wanted else {}
-    why = "the turn ended before it, and the user said something else"
-    memory.extend(made.get(call.id) or refused(call, why) for call in calls)
+    begun = frozenset(one.call_id for one in memory.tools.history(limit=4 * len(calls)))
+    return Opening(fresh, calls, begun)
 
 
 def refused(call: ToolCallPart, why: str) -> Message:

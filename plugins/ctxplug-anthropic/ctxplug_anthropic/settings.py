@@ -49,6 +49,12 @@ class TurnSettings:
                 raise InvalidValueError(
                     f"{name} is a whole number above zero, not {value!r}.", path=name
                 )
+        if self.system is not None and not isinstance(self.system, str):
+            raise InvalidValueError(
+                f"system is text, not {type(self.system).__name__}; cache marks are set by"
+                " cache=True, so join the texts of blocks.",
+                path="system",
+            )
         if wrong := sorted(set(self.options) & set(OURS)):
             raise InvalidValueError(
                 f"options may not hold {', '.join(map(repr, wrong))}: MemoryChat sets"

@@ -16,9 +16,10 @@ from ctxplug import AgentMemory
 from ctxplug.context.window import ContextWindow
 from ctxplug.errors import BudgetError
 from ctxplug.messages import Message, ToolCallPart
+from ctxplug.tokens.ledger import Reservation
 from ctxplug.tokens.usage import Usage
 from ctxplug_anthropic.attempts import Attempts
-from ctxplug_anthropic.opening import refused, store_new
+from ctxplug_anthropic.opening import opening_of, refused
 from ctxplug_anthropic.replies import ChatEvent, ChatReply
 from ctxplug_anthropic.requests import (
     smaller,
@@ -91,7 +92,7 @@ class Turn:
     def steps(self) -> Generator[Step, Any, ChatReply]:
         """Do the turn; every message is stored before the next step builds on it."""
         before = yield Work(lambda: self.memory.session.head)
-        self._stored += yield Work(partial(store_new, self.memory, self._given))
+        yield from self._open()
         tools = yield Work(partial(tool_dicts, self.memory, self.settings))
         while True:
             window, message = yield from self._call(tools, before)
@@ -109,6 +110,17 @@ class Turn:
                 yield from self._store_unrun(message, reason if not last else "too many calls")
             if last or not (runs or action == "go_on"):
                 return self._reply(window, message, reason)
+
+    def _open(self) -> Steps:
+        """Answer the calls that an earlier turn left open, and store what is new."""
+        opening = yield Work(partial(opening_of, self.memory, self._given))
+        if opening.calls:
+            made = yield Run(opening.to_run(self.settings.names))
+            by_id = {result.tool_results[0].call_id: result for result in made}
+            results = [by_id.get(c.id) or refused(c, opening.why_not(c)) for c in opening.calls]
+            yield Work(partial(self.memory.extend, results))
+        if opening.fresh:
+            self._stored += yield Work(partial(self.memory.extend, opening.fresh))
 
     # -- one call of the API ---------------------------------------------------------------
 
@@ -138,17 +150,24 @@ class Turn:
 
     def _prepared(self, tools: Sequence[Mapping[str, Any]], before: int) -> Steps:
         """Return the window and the reservation; where there is none, nothing stays stored."""
-        first = not self._calls
+        first, held = not self._calls, list[Reservation]()
+
+        def reserve() -> None:
+            held.append(self._spending.reserve(window, may_fall_back=first))
+
         try:
             window: ContextWindow = yield Work(partial(self._window, tools))
-            reserve = partial(self._spending.reserve, window, may_fall_back=first)
-            reservation = yield Work(reserve)
+            yield Work(reserve)
         except BudgetError:
             if first and self._stored:
                 yield Work(partial(self._take_back, before))
             raise
+        except BaseException:  # cancelled while it was reserved
+            for reservation in held:
+                yield Work(partial(self.memory.usage.release, reservation))
+            raise
         again = self._spending.again(window)
-        return window, Attempts(self.settings.deadline, reservation, again, self._retries)
+        return window, Attempts(self.settings.deadline, held[0], again, self._retries)
 
     def _window(self, tools: Sequence[Mapping[str, Any]]) -> ContextWindow:
         return self.memory.context(
