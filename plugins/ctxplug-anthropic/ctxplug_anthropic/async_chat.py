@@ -154,7 +154,7 @@ class AsyncMemoryChat:
     ) -> EraseReceipt | None:
         """Begin a session anew (its log stays), or erase all of a user and return the receipt.
 
-        A turn of what is cleared that is under way is waited for.
+        A turn of what is cleared that is under way is waited for, so call it from outside of one.
         """
         held = self._conversations
         known = await self._arun(partial(held.held_by, user_id, session_id, namespace))

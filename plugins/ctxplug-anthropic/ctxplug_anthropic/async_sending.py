@@ -17,7 +17,6 @@ from ctxplug_anthropic.settings import TurnSettings
 from ctxplug_anthropic.streaming import to_event
 from ctxplug_anthropic.turn import Abandoned, Run, Send, Step, Tell, Turn, Work
 
-
 T = TypeVar("T")
 
 

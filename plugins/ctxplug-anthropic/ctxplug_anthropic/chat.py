@@ -143,7 +143,7 @@ class MemoryChat:
     ) -> EraseReceipt | None:
         """Begin a session anew (its log stays), or erase all of a user and return the receipt.
 
-        A turn of what is cleared that is under way is waited for.
+        A turn of what is cleared that is under way is waited for, so call it from outside of one.
         """
         return self._conversations.clear(user_id, session_id, namespace)
 

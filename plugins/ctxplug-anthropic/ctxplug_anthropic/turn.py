@@ -178,6 +178,11 @@ class Turn:
         """Put what this turn stored out of view: nothing of it was sent."""
         session = self.memory.session
         session.keep([m.version for m in session.log() if m.version <= before])
+        stored = {message.id for message in self._stored}
+        since = min(message.created_at for message in self._stored)
+        for record in self.memory.memories(since=since, include_superseded=True):
+            if record.sources and stored.issuperset(record.sources):
+                self.memory.forget(record.id)  # what was captured of it goes too
 
     def _shrunk_to(
         self, tools: Sequence[Mapping[str, Any]], budget: int, sent: ContextWindow, why: str
