@@ -246,7 +246,7 @@ def _read(path: str | os.PathLike[str]) -> Any:
 
 
 def _use_cases(data: Mapping[str, Any], where: str) -> Iterable[tuple[str, list[str]]]:
-    given = data.get("use_cases", {})
+    given: Any = data.get("use_cases", {})
     rows = given.values() if isinstance(given, Mapping) else [None]
     for names in rows:
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
@@ -255,7 +255,7 @@ def _use_cases(data: Mapping[str, Any], where: str) -> Iterable[tuple[str, list[
                 f" {given if names is None else names!r:.120}.",
                 path="use_cases",
             )
-    return given.items()
+    return [(str(use_case), list(names)) for use_case, names in given.items()]
 
 
 def _date(text: Any) -> date | None:

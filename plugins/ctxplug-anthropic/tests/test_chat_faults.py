@@ -34,6 +34,17 @@ LASTING: dict[str, tuple[Any, type[Exception]]] = {
     "400": (Failure(400, "invalid_request_error", "No."), anthropic.BadRequestError),
     "401": (Failure(401, "authentication_error", "No."), anthropic.AuthenticationError),
 }
+# Each fault in a sync and an async mode, one of them streamed; the other two are slow tests.
+pytestmark = pytest.mark.parametrize(
+    "held",
+    [
+        "sync",
+        pytest.param("sync stream", marks=pytest.mark.slow),
+        pytest.param("async", marks=pytest.mark.slow),
+        "async stream",
+    ],
+    indirect=True,
+)
 ODD = ("truncated", "cut", "empty", "wrong_json", "not_json", "error_event")
 
 

@@ -170,6 +170,10 @@ def test_overrides_are_laid_over_the_data(tmp_path: Path) -> None:
         {"models": {"m": {"context_window": 10, "max_output": 1, "released": "May"}}},
         {"models": {"m": {"context_window": 10, "max_output": 1, "size": 3}}},
         {"models": {"m": {"context_window": 10, "max_output": 1, "price": {"input": 1}}}},
+        {"models": {"m": {"context_window": 10, "max_output": 1, "capabilities": "vision"}}},
+        {"use_cases": []},
+        {"use_cases": {"chat": "claude-opus-5"}},
+        {"use_cases": {"chat": [5]}},
         "there-is-no-such-file.json",
     ],
 )
