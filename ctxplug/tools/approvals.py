@@ -22,10 +22,14 @@ async def answered(answer: Any) -> bool:
     """Return whether an answer, or what awaiting it gives, is a yes."""
     try:
         return (await answer if inspect.isawaitable(answer) else answer) is True
-    except Exception:
+    except (Exception, SystemExit, KeyboardInterrupt):  # the latter two would end the event loop
         return False
 
 
 async def asked_in_thread(approve: Approve, pending: PendingCall) -> bool:
     """Ask where it does not hold up the event loop."""
-    return await answered(await in_thread(partial(asked, approve, pending)))
+    try:
+        answer = await in_thread(partial(asked, approve, pending))
+    except Exception:  # what ended the thread, such as SystemExit
+        return False
+    return await answered(answer)

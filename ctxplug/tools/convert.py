@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ctxplug.errors import InvalidToolError, ToolError
 from ctxplug.tools.tool import Tool
@@ -108,9 +108,7 @@ def _from_other(
 
 
 def _of_langchain(tool: Any) -> dict[str, Any]:
-    schema = tool.tool_call_schema if hasattr(tool, "tool_call_schema") else tool.args_schema
-    if not isinstance(schema, Mapping):
-        schema = schema.model_json_schema()
+    schema = _schema_of_langchain(tool)
 
     def call(**arguments: Any) -> Any:
         try:
@@ -132,6 +130,15 @@ def _of_langchain(tool: Any) -> dict[str, Any]:
         "function": acall if only_async else call,
         "source": f"LangChain tool {tool.name!r}",
     }
+
+
+def _schema_of_langchain(tool: Any) -> Mapping[str, Any]:
+    names = {f"{one.__module__}.{one.__name__}" for one in type(tool).__mro__}
+    if "langchain_core.tools.simple.Tool" in names and tool.args_schema is None:
+        # of one text; its tool_call_schema describes what LangChain itself passes on
+        return {"type": "object", "properties": dict(tool.args), "required": [*tool.args]}
+    schema = tool.tool_call_schema if hasattr(tool, "tool_call_schema") else tool.args_schema
+    return schema if isinstance(schema, Mapping) else cast(Any, schema.model_json_schema())
 
 
 def _of_llamaindex(tool: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ctxplug.messages import ToolCallPart
 from ctxplug.scope import namespace_key
 from ctxplug.storage import Stream
 from ctxplug.tools.host import ToolHost
-from ctxplug.tools.jobs import Job, error_text, prepare, to_jobs
+from ctxplug.tools.jobs import ELSEWHERE, USED_TWICE, Job, error_text, late, prepare, to_jobs
 from ctxplug.tools.limits import PLACES, Places
 from ctxplug.tools.output import shown
 from ctxplug.tools.policy import ToolPolicy
@@ -23,7 +23,7 @@ from ctxplug.tools.rules import PendingCall
 from ctxplug.tools.run_log import RunLog
 from ctxplug.tools.runners import LIVE
 from ctxplug.tools.running import attempt
-from ctxplug.tools.runs import ToolRun
+from ctxplug.tools.runs import INTERRUPTED, Outcome, ToolRun
 from ctxplug.tools.tool import Tool
 
 GRACE = 60.0  # seconds after its time by which a run has ended, wherever it is
@@ -114,7 +114,7 @@ class Executor:
             for task in tasks:
                 task.result()
             made = await recorder.runs()
-            return [made.get(job.call.id) or await self._other(job) for job in plan]
+            return [made.get(job.call.id) or await self._other(job, end) for job in plan]
         except BaseException:
             for task in tasks:
                 task.cancel()
@@ -200,11 +200,7 @@ class Executor:
             else:
                 await asyncio.sleep(pause)
         job.duration = loop.time() - began
-        job.end(
-            "timeout",
-            f"The tool {job.tool.name!r} gave no answer within {until - began:.3g} seconds."
-            " Whether it took effect is not known.",
-        )
+        job.end("timeout", late(job, until - began))
 
     async def _attempt(self, job: Job, seconds: float) -> str | None:
         """Try once; return the text of an error after which it may be tried again."""
@@ -249,32 +245,35 @@ class Executor:
             )
         return [run for run in found if run is not None]
 
-    async def _other(self, job: Job) -> ToolRun:
+    async def _other(self, job: Job, end: float | None) -> ToolRun:
         """Return the run of a call that was begun before, once it has ended."""
         pause = LOOK[0]
+        left = float("inf")
         while True:
-            run = await self._host.backend.arun(partial(self._settled, job))
+            if end is not None:
+                left = end - asyncio.get_running_loop().time()
+            run = await self._host.backend.arun(partial(self._settled, job, left <= 0))
             if run is not None:
                 return run
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(0.0, min(pause, left)))
             pause = min(2 * pause, LOOK[1])
 
-    def _settled(self, job: Job) -> ToolRun | None:
+    def _settled(self, job: Job, is_late: bool) -> ToolRun | None:
         known = self.log.known([job.call.id]).get(job.call.id)
-        if known is None:
-            return None
+        if known is None:  # it was erased meanwhile
+            return self._noted(job, "interrupted", INTERRUPTED)
         if known.digest != job.start.digest:
-            return self._used_twice(job)
+            return self._noted(job, "invalid", USED_TWICE.format(job.call.id))
         if known.is_dead():
             self.log.recover()
-        return self._read(job.call.id)
+        run = self._read(job.call.id)
+        if run is None and is_late:
+            return self._noted(job, "timeout", ELSEWHERE.format(job.call.id))
+        return run
 
-    def _used_twice(self, job: Job) -> ToolRun:
-        job.end(
-            "invalid",
-            f"The call id {job.call.id!r} was used for another call before, so this one did not"
-            " run; every call has an id of its own.",
-        )
+    def _noted(self, job: Job, outcome: Outcome, text: str) -> ToolRun:
+        """Return what this call is told, where the run of its id is another's."""
+        job.end(outcome, text)
         job.started = None
         end = job.to_end(self._host.guards, self._host.scope)
         return self.log.note(end)

@@ -18,6 +18,14 @@ from ctxplug.tools.runs import INTERRUPTED, End, Outcome, Start, result_message
 from ctxplug.tools.tool import Tool
 
 MOST_RECORDED = 256 * 1024  # bytes of the arguments that are recorded
+USED_TWICE = (
+    "The call id {!r} was used for another call before, so this one did not run; every call has"
+    " an id of its own."
+)
+ELSEWHERE = (
+    "The call {!r} was begun before and still ran when the time for it was up. Whether it takes"
+    " effect is not known."
+)
 WITHHELD = "A plugin that redacts what is stored refused or failed; {what}."
 
 
@@ -103,6 +111,16 @@ def error_text(tool: str, result: Mapping[str, Any]) -> str:
         return str(result["text"])
     name = re.sub(r"\W", "", str(result["error"])) or "Exception"
     return f"The tool {tool!r} failed with {name}."
+
+
+def late(job: Job, seconds: float) -> str:
+    """Return what the model is told of a call whose time was up."""
+    if not job.attempts:
+        return f"The tool {job.start.tool!r} did not run: no time was left for it."
+    return (
+        f"The tool {job.start.tool!r} gave no answer within {seconds:.3g} seconds."
+        " Whether it took effect is not known."
+    )
 
 
 def to_jobs(calls: Sequence[ToolCallPart], guards: Guards, scope: Scope) -> list[Job]:

@@ -104,7 +104,9 @@ class RunVerbs:
         `tool` names one tool, `limit` is how many at most (None: all).
         """
         self.host.check_open()
-        if limit is not None and (isinstance(limit, bool) or limit < 0):
+        if limit is not None and (
+            isinstance(limit, bool) or not isinstance(limit, int) or limit < 0
+        ):
             raise InvalidValueError(f"limit is 0 or more, or None, not {limit!r}.", path="limit")
         log = self._executor.log
         if session is not None:
@@ -169,7 +171,10 @@ class RunVerbs:
 
     def _check(self, deadline: float | None) -> None:
         self.host.check_open()
-        if deadline is not None and (isinstance(deadline, bool) or not deadline >= 0):
+        if deadline is None:
+            return
+        number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
+        if not number or not deadline >= 0:
             raise InvalidValueError(
                 f"deadline is a number of seconds, or None, not {deadline!r}.", path="deadline"
             )

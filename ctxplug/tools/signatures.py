@@ -73,7 +73,7 @@ def _fields(
             " they name at the top of its module.",
             tool=name,
         ) from exc
-    fields = {}
+    fields: dict[str, tuple[str, Any, Any]] = {}
     fixed = function.keywords if isinstance(function, functools.partial) else {}
     for parameter in parameters:
         if parameter.name in fixed:  # what the caller has fixed is not the model's to choose
@@ -92,7 +92,7 @@ def _fields(
         extra = [one for one in metadata if not isinstance(one, str)]
         description = None if described else text or said.get(parameter.name)
         own = Field(alias=key, description=description) if description else Field(alias=key)
-        _check_key(key, name)
+        _check_key(key, name, {other for other, _, _ in fields.values()})
         fields[parameter.name] = (key, _annotated(kind, [*extra, own]), info)
     return fields
 
@@ -117,7 +117,12 @@ def _check_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], too
         )
 
 
-def _check_key(key: str, tool: str) -> None:
+def _check_key(key: str, tool: str, taken: set[str]) -> None:
+    if key in taken:
+        raise InvalidToolError(
+            f"Two parameters of the tool {tool!r} are named {key!r}; give one another alias.",
+            tool=tool,
+        )
     if not _KEY.match(key):
         raise InvalidToolError(
             f"The parameter {key!r:.80} of the tool {tool!r} has a name that models do not accept:"
