@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from os import urandom
 from typing import TypeAlias
 
 from ctxplug.errors import InvalidNamespaceError
@@ -75,7 +75,7 @@ def namespace_key(namespace: Namespace) -> str:
 
 def new_id() -> str:
     """Return a new random id of 128 bits, as 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+    return urandom(16).hex()
 
 
 def _fault(label: object) -> str:

@@ -80,6 +80,8 @@ def _too_long(tool: str, size: int) -> ToolArgumentsError:
 
 def _too_deep(arguments: Mapping[str, Any]) -> str:
     """Return the path of what is nested too deep, or nothing."""
+    if not any(isinstance(value, Mapping | list | tuple) for value in arguments.values()):
+        return ""  # as most are
     left: list[tuple[Any, tuple[Any, ...]]] = [(arguments, ())]
     while left:
         value, path = left.pop()

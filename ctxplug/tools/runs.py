@@ -223,7 +223,9 @@ def _ref(body: Mapping[str, Any], version: int, place: int) -> str | None:
 
 def _is_short(message: Message) -> bool:
     content = message.tool_results[0].content
-    return all(isinstance(p, TextPart) for p in content) and len(message.text) <= INLINE
+    if not all(isinstance(part, TextPart) for part in content):
+        return False
+    return sum(len(part.text) for part in content if isinstance(part, TextPart)) <= INLINE
 
 
 def _append(
