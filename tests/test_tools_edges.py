@@ -152,3 +152,17 @@ def test_a_langchain_tool_of_one_text_is_added_as_it_is() -> None:
         assert list(tool.schema["properties"]) == ["tool_input"]
         assert memory.tools.call("shout", {"tool_input": "你好"}).text == "你好!"
         assert memory.tools.call("shout", {"tool_input": "a", "config": {}}).outcome == "invalid"
+
+
+def test_a_langchain_tool_that_langchain_must_feed_is_refused() -> None:
+    tools = pytest.importorskip("langchain_core.tools")
+
+    def ship(item: str, account: str) -> str:
+        """Ship."""
+        return f"{item} {account}"
+
+    ship.__annotations__["account"] = Annotated[str, tools.InjectedToolArg]
+    ship.__annotations__["item"] = ship.__annotations__["return"] = str
+    memory = AgentMemory.open("memory:", namespace="acme/alice")
+    with memory, pytest.raises(InvalidToolError, match="given 'account' by LangChain itself"):
+        memory.tools.add(tools.StructuredTool.from_function(ship))

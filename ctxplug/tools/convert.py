@@ -109,6 +109,15 @@ def _from_other(
 
 def _of_langchain(tool: Any) -> dict[str, Any]:
     schema = _schema_of_langchain(tool)
+    fields = getattr(tool.args_schema, "model_fields", {})
+    shown = schema.get("properties", {})
+    for name, field in fields.items():
+        if name not in shown and field.alias not in shown and field.is_required():
+            raise InvalidToolError(
+                f"The tool {tool.name!r} is given {name!r} by LangChain itself, so it cannot be"
+                " called from elsewhere; make one without it.",
+                tool=str(tool.name),
+            )
 
     def call(**arguments: Any) -> Any:
         try:
