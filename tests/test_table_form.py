@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ctxplug.compression import table_form, table_reading
@@ -49,6 +49,8 @@ VALUES = st.recursive(
 
 @settings(deadline=None, max_examples=400)
 @given(data=VALUES)
+@example(data=[{"id": None, "标签": "#:"}, {"id": None, "标签": "#:"}])
+@example(data=[{"id": 1, "tag": "#"}, {"id": 2, "tag": "#"}])
 def test_table_form_reads_back_to_the_same_value(data: object) -> None:
     value = parse(json.dumps(data))
     assert table_reading.read(table_form.write(value)) == value

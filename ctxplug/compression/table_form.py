@@ -144,7 +144,9 @@ def _header(columns: Sequence[Column], exact: bool) -> str:
         elif column.keyed:
             field += "=#"
         elif column.constant:
-            field += f"={write(column.constant[0], exact)}"
+            value = column.constant[0]
+            marked = isinstance(value, str) and value.startswith("#")  # `=#` is a keyed column
+            field += f"={quoted(str(value)) if marked else write(value, exact)}"
         fields.append(field)
     return ",".join(fields)
 
