@@ -90,7 +90,10 @@ def test_what_is_remembered_is_recalled_and_can_be_forgotten(
     newer = use(memory, "remember", content="Lives in Porto.", replaces=[record_id])
     assert record_id not in use(memory, "recall", query=query, kinds=["fact"])
     use(memory, "forget", memory_id=newer.removeprefix("Remembered as ").rstrip("."))
-    assert use(memory, "recall", query="Porto") == "Nothing was found."
+    assert (
+        use(memory, "recall", query="Porto")
+        == "Nothing was found in memory; other words may find it."
+    )
 
 
 def test_expand_shows_an_original(memory: AgentMemory) -> None:
@@ -143,7 +146,10 @@ def test_the_scope_is_the_callers(memory: AgentMemory) -> None:
     for name in NAMES:
         properties = set(memory.tools.get(name).schema["properties"])
         assert not properties & {"namespace", "session", "agent", "origin", "user"}
-    assert use(memory, "recall", query="violin 小提琴", k=50) == "Nothing was found."
+    assert (
+        use(memory, "recall", query="violin 小提琴", k=50)
+        == "Nothing was found in memory; other words may find it."
+    )
     for arguments in ({"memory_id": said.split()[-1].rstrip(".")}, {"memory_id": "trip@1"}):
         with pytest.raises(ToolError):
             use(memory, "forget", **arguments)
@@ -182,4 +188,4 @@ def test_what_the_tools_answered_is_not_recalled_again(memory: AgentMemory) -> N
         memory.extend([Message("assistant", call), Message("tool", result)])
     found = records(use(memory, "recall", query="violin 小提琴", k=5))
     assert [one["text"] for one in found if one["kind"] == "fact"] == ["The violin is red. 小提琴"]
-    assert not [one for one in found if "Records, best first" in one["text"]]
+    assert not [one for one in found if "One record a line" in one["text"]]
