@@ -297,7 +297,8 @@ def test_thinking_that_comes_back_as_it_was_is_taken_by_another_server_too() -> 
 def test_changed_thinking_is_refused(key: str) -> None:
     with ModelServer([Reply.text("Hi.", thinking="Hm."), "on"]) as server:
         history = thought(server)
-        history[1]["content"][0][key] = "A" + history[1]["content"][0][key][1:]
+        was = history[1]["content"][0][key]
+        history[1]["content"][0][key] = ("B" if was[0] == "A" else "A") + was[1:]
         with pytest.raises(anthropic.BadRequestError, match="signature"):
             ask(server, messages=history)
 
