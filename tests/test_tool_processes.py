@@ -124,6 +124,8 @@ def lives(pid: int) -> bool:
         return False
     try:  # one that has ended and was not waited for yet does not live
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except ProcessLookupError:  # it ended between opening the file and reading it
+        return False
     except FileNotFoundError:
         return not Path("/proc").exists()
 
