@@ -8,17 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from ctxplug.access.guarding import guarded
+from ctxplug.access.verbs import AccessVerbs
+from ctxplug.audit.verbs import AuditVerbs
 from ctxplug.context.assembly import Request, Windows
 from ctxplug.context.components import components
+from ctxplug.context.past_windows import PastWindows
 from ctxplug.context.policy import ContextPolicy, to_policy
 from ctxplug.context.recalled import LEAST_LINE, recalled_block, stands_in
+from ctxplug.context.recorded import Fingerprints, recorded, refused
 from ctxplug.context.section_verbs import SectionVerbs
 from ctxplug.context.sections import Section, Sections
 from ctxplug.context.window import ContextWindow
 from ctxplug.errors import (
+    AccessError,
+    BudgetError,
     ClosedError,
     InvalidMessageError,
     InvalidValueError,
@@ -41,14 +49,12 @@ from ctxplug.recall.search import RecordSearch
 from ctxplug.records import MemoryRecord, to_tags
 from ctxplug.registry import Registry
 from ctxplug.scope import Namespace, Scope, check_label, new_id, to_namespace, to_session
-from ctxplug.sessions.log import SessionLog, given, in_full
-from ctxplug.sessions.session import Session
-from ctxplug.storage import (
-    Backend,
-    Delete,
-    Op,
-    Stream,
-)
+from ctxplug.sessions.log import SessionLog
+from ctxplug.sessions.policy import SessionPolicy
+from ctxplug.sessions.read_verbs import ReadVerbs
+from ctxplug.sessions.verbs import SessionVerbs
+from ctxplug.storage import Backend, Delete, Op, Stream
+from ctxplug.storage.backend import record_ids
 from ctxplug.storage.shared import acquire, release
 from ctxplug.times import to_datetime
 from ctxplug.tokens import TokenCounter
@@ -56,22 +62,56 @@ from ctxplug.tokens.calibration_log import CalibrationLog
 from ctxplug.tokens.default import default_counter
 from ctxplug.tokens.limits import UsageLimits
 from ctxplug.tokens.prices import Prices
+from ctxplug.tokens.usage_verbs import UsageVerbs
 from ctxplug.tools.verbs import ToolVerbs, provider_dicts
+from ctxplug.tracing.policy import TracePolicy
+from ctxplug.tracing.span import Span
+from ctxplug.tracing.step import REMEMBER, WINDOW
+from ctxplug.tracing.verbs import FAILURES, TraceVerbs
 
 if TYPE_CHECKING:  # loaded at first use: they would be a third of the time to import ctxplug
+    from ctxplug.audit.policy import Audit
     from ctxplug.memories.capture import Capture
     from ctxplug.memories.policy import MemoryPolicy
     from ctxplug.recall.embedder import Embedder
     from ctxplug.recall.weights import RecallWeights
-    from ctxplug.tokens.ledger import Recorded, Reservation, UsageLedger
     from ctxplug.tools.policy import ToolPolicy
     from ctxplug.tools.tool import Tool
+    from ctxplug.tracing.rerun import Rerun
 
+SETTINGS = (  # that a memory beside another shares with it
+    "counter",
+    "budget",
+    "policy",
+    "model",
+    "limits",
+    "prices",
+    "embedder",
+    "capture",
+    "memory_policy",
+    "tool_policy",
+    "session_policy",
+    "trace",
+    "audit",
+    "plugins",
+)
 MOST_RECALLED = 500  # records looked at for one block
-EXPANDED = 8_000  # characters that one call of expand gives
 
 
-class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, SectionVerbs, ToolVerbs):
+class AgentMemory(
+    AccessVerbs,
+    MemoryVerbs,
+    MaintenanceVerbs,
+    ArchiveVerbs,
+    AuditVerbs,
+    CareVerbs,
+    ReadVerbs,
+    SectionVerbs,
+    SessionVerbs,
+    ToolVerbs,
+    TraceVerbs,
+    UsageVerbs,
+):
     """A session's log and a namespace's memories, and the window made from them.
 
     Open it with `AgentMemory.open`. Every verb has an a-twin: `await memory.aadd(...)`.
@@ -94,10 +134,15 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         memory_policy: MemoryPolicy | None = None,
         maintain_every: float | None = None,
         tool_policy: ToolPolicy | None = None,
+        session_policy: SessionPolicy | None = None,
+        trace: TracePolicy | float | bool | None = None,
+        audit: Audit = None,
         plugins: Plugins,
         shared: bool = False,
     ) -> None:
-        self.backend = backend
+        given = dict(locals())
+        opened_on, backend = backend, guarded(self._unaudited(backend), scope.agent)
+        self.backend = backend = self._audited(backend, opened_on, scope, audit, plugins)
         self.scope = scope
         self.budget = _positive(budget, "budget")
         self.model = model
@@ -107,14 +152,19 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         self._registry = Registry(plugins)
         parts = components(policy, counter, self._registry)
         self._log = SessionLog(backend, stream, counter, scope.agent, parts.shape)
-        self.session = Session(backend, self._log, self._add)
-        self._windows = Windows(backend, stream, counter, policy, parts, self._log.logged)
+        self.session = self._session_of(self._log, session_policy)
+        self._windows = Windows(
+            backend, stream, counter, policy, parts, self._log.logged, self._trace_compaction
+        )
         self._prices, self._limits = prices, limits
         self._calibration = CalibrationLog(
             backend, scope.namespace, model or "unknown", counter.name
         )
         self._last_tokens = 0
         self._guards = Guards(plugins)
+        past = PastWindows(backend, counter, policy, parts, self._registry, self._log.logged)
+        self._trace_by(trace, past.made_again)
+        self._fingerprints, self._system = Fingerprints(), Message("system")
         self._observers = [Observer(i) for i in plugins.implementations("on_event")]
         self._search = RecordSearch(backend, scope.namespace, embedder, self._tell)
         self._live_by(memory_policy)
@@ -122,22 +172,11 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         self._capture = self._to_capture(capture)
         self._closed = False
         self._maintain_every(maintain_every)
-        self._settings: dict[str, Any] = {  # of memories beside this one
-            "counter": counter,
-            "budget": budget,
-            "policy": policy,
-            "model": model,
-            "limits": limits,
-            "prices": prices,
-            "embedder": embedder,
-            "capture": capture,
-            "memory_policy": memory_policy,
-            "tool_policy": tool_policy,
-            "plugins": plugins,
-        }
+        self._settings = {name: given[name] for name in SETTINGS}
         self._beside: AgentMemory | None = None
         self.opened_with: Mapping[str, Any] = {}  # what `open` was given
-        self._release = weakref.finalize(self, release, backend) if shared else None
+        self._release = weakref.finalize(self, release, opened_on) if shared else None
+        self._audit_reads()
 
     @classmethod
     def open(
@@ -156,6 +195,9 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         memory_policy: MemoryPolicy | None = None,
         maintain_every: float | None = None,
         tool_policy: ToolPolicy | None = None,
+        session_policy: SessionPolicy | None = None,
+        trace: TracePolicy | float | bool | None = None,
+        audit: Audit = None,
         limits: UsageLimits | None = None,
         prices: Prices | None = None,
         plugins: Plugins | None = None,
@@ -169,8 +211,10 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         "wordllama", lets recall find by meaning too; `capture="auto"` makes memories of what
         users say of themselves, by rules; `memory_policy` says how memories live, and
         `maintain_every` at which interval, in seconds, they are maintained in the background;
-        `tool_policy` says which tools may run, and how; `limits` hold for the namespace's
-        spending, at `prices`.
+        `tool_policy` says which tools may run, and how; `session_policy` when sessions are idle
+        or expired, and how long they are kept; `trace` which steps are kept (all; a
+        share, such as 0.1; False: none), `audit` what is audited (changes; "all", an AuditPolicy,
+        or False); `limits` hold for the namespace's spending, at `prices`.
         Raises InvalidNamespaceError, UnknownComponentError, EmbedderChangedError (see
         `reindex`), or what the backend raises when it cannot be opened.
         """
@@ -199,6 +243,9 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
                 memory_policy=memory_policy,
                 maintain_every=maintain_every,
                 tool_policy=tool_policy,
+                session_policy=session_policy,
+                trace=trace,
+                audit=audit,
                 plugins=plugins,
                 shared=shared,
             )
@@ -206,7 +253,7 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
             if shared:
                 release(backend)
             raise
-        memory.opened_with = given
+        memory.opened_with = given if shared else {**given, "target": memory.backend}
         return memory
 
     def beside(
@@ -236,21 +283,9 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         memory = AgentMemory(self.backend, scope, **{**self._settings, **changes})
         memory.sections = Sections(self.sections)
         memory._beside = self  # the store is closed with the last that was opened
+        memory.trace.join(self.trace)
         memory.opened_with = self.opened_with
         return memory
-
-    @cached_property
-    def usage(self) -> UsageLedger:
-        """What the namespace spends on model calls, and its limits."""
-        from ctxplug.tokens.ledger import UsageLedger
-
-        return UsageLedger(
-            self.backend,
-            self.scope,
-            prices=self._prices,
-            limits=self._limits,
-            notify=self._tell,
-        )
 
     @property
     def plugins(self) -> Plugins:
@@ -293,32 +328,19 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         """Store `messages` behind the operations of `first`, in one write with them."""
         self._refuse_closed()
         stored = [self._guards.redact_message(_message(m), self.scope) for m in messages]
+        self._require_open(stored, look=bool(first) or not stored)
         appends = [self._log.append(message) for message in stored]
+        if any(message.role == "user" for message in stored):
+            self.trace.begin_turn()
         captured = self._capture(stored) if self._capture else None
-        versions = self._write(*first, *appends, *(captured.ops if captured else ()))
+        then = captured.ops if captured else ()
+        versions = self._write_open(stored, first, appends, then)
         for message, version in zip(stored, versions[len(first) :], strict=False):
             self._tell("message.added", id=message.id, role=message.role, version=version)
         if captured and self._capture:
             self._capture.written(captured)
             captured.tell(self._tell)
         return stored
-
-    def messages(self, last: int | None = None) -> list[Message]:
-        """Return the messages of the session, or its `last`, oldest first, as they were stored.
-
-        Those that an edit (`session.keep`) put out of view are in the log alone.
-        """
-        self._refuse_closed()
-        return [given(e) for e in (self._log.entries() if last is None else self._log.newest(last))]
-
-    def original(self, ref: str) -> tuple[Message, ...]:
-        """Return the messages, byte for byte, behind a reference in a shortened part.
-
-        A reference reads "@12" or "@3-40" for versions of this session, "trip@12" for one
-        of another session of the namespace. Raises NotFoundError if there is none.
-        """
-        self._refuse_closed()
-        return self._log.original(ref)
 
     def context(
         self,
@@ -340,62 +362,43 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         self._refuse_closed()
         request = Request(
             budget=self.budget if budget is None else _positive(budget, "budget"),
-            system=Message("system", system) if isinstance(system, str) else system,
+            system=self._said(system) if isinstance(system, str) else system,
             tools=provider_dicts(tools),
             margin=self._calibration.current().margin_on(self.counter.margin),
             query=query,
             reserved=_positive(reserved, "reserved") if reserved else 0,
-            sections=self._given(query, sections, self.session.log),
         )
-        window = self._windows.window(request, partial(self._block, query) if query else None)
+        with self.trace.opened(WINDOW, self.policy.name) as step:
+            if query:
+                step.data["query"] = query
+            given = self._given(query, sections, self.session.log)
+            window = self._assembled(replace(request, sections=given), step)
+            found, step.parts = recorded(window, self._fingerprints)
+            step.tokens, step.data = window.tokens, {**step.data, **found}
+        self._last_tokens, self._sent_at = window.tokens, perf_counter()
+        self._tell("context.assembled", tokens=window.tokens, budget=request.budget)
+        return window
+
+    def _assembled(self, request: Request, step: Span) -> ContextWindow:
+        query = request.query
+        try:
+            window = self._windows.window(request, partial(self._block, query) if query else None)
+        except BudgetError as exc:
+            names = {"counter": self.counter.name, "policy": self.policy.name}
+            told, step.parts = refused(request, exc, head=self.session.head, **names)
+            step.data.update(told)
+            raise
         if query and self._search.failure:
             note = f"recall went by keyword alone: {self._search.failure}"
             report = replace(window.report, notes=(*window.report.notes, note))
             window = replace(window, report=report)
-        self._last_tokens = window.tokens
-        self._tell("context.assembled", tokens=window.tokens, budget=request.budget)
         return window
 
-    def expand(self, ref: str, start: int = 0) -> str:
-        """Show what a shortened part of the conversation said in full.
-
-        Give this to the agent as a tool. `ref` is the reference in the part, such as "@12"
-        or "@3-40"; `start` is the character to go on from. Returns up to 8,000 characters
-        of the originals, each with its role, and where to go on.
-        """
-        self._refuse_closed()
-        found = self._log.original(ref, in_view=True)
-        text = "\n".join(f"[{message.role}] {in_full(message)}" for message in found)
-        shown = text[max(0, start) : max(0, start) + EXPANDED]
-        end = max(0, start) + len(shown)
-        if end >= len(text):
-            return shown
-        return f"{shown}\n[{end} of {len(text)} characters; go on with start={end}]"
-
-    def record_usage(
-        self,
-        usage: Any,
-        *,
-        model: str | None = None,
-        window: ContextWindow | None = None,
-        reservation: Reservation | None = None,
-    ) -> Recorded:
-        """Enter what the provider reported for a call, and learn from it how to count.
-
-        `usage` is a provider's usage object or dict, or a `ctxplug.tokens.Usage`; `window`
-        is what was sent, the last one when left out; `reservation` what was held for the
-        call. The ratio of reported to counted tokens corrects the limits of later windows.
-        """
-        self._refuse_closed()
-        model = model or self.model
-        if reservation is None:
-            recorded = self.usage.record(usage, model=model)
-        else:
-            recorded = self.usage.settle(reservation, usage, model=model)
-        counted = window.tokens if window else self._last_tokens
-        if counted and recorded.usage.total_input:
-            self._calibration.observe(counted, recorded.usage.total_input)
-        return recorded
+    def _said(self, system: str) -> Message:
+        """Return the system message of that text, the same one as before while it stays so."""
+        if self._system.text != system:
+            self._system = Message("system", system)
+        return self._system
 
     # -- memories --------------------------------------------------------------------
 
@@ -436,7 +439,9 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
             valid_from=None if valid_from is None else to_datetime(valid_from),
             policy=self.memory_policy,
         )
-        record = self._placed(self._admitted(record), to_tags(supersedes))
+        with self.trace.opened(REMEMBER, "remember") as step:
+            record = self._placed(self._admitted(record), to_tags(supersedes))
+            step.data = {"id": record.id, "kind": record.kind, "tier": record.tier}
         self._tell("memory.remembered", id=record.id, kind=record.kind, tier=record.tier)
         return record
 
@@ -477,8 +482,11 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
             include_superseded=include_superseded,
             metadata=metadata,
         )
-        found = best_of(partial(self._search.ranked, query, filter_by, weights=weights), k)
-        self._note_recall(query, [one.record for one in found])
+        with self._trace_recall(query, k) as step:
+            found = best_of(partial(self._search.ranked, query, filter_by, weights=weights), k)
+            records = [one.record for one in found]
+            step.data["found"] = [record.id for record in records]
+        self._note_recall(query, records)
         return found
 
     def forget(self, record_id: str) -> None:
@@ -487,10 +495,11 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         Forgetting a message takes it out of recall; the log keeps it until `erase`.
         """
         self._refuse_closed()
-        if not self._write(Delete(self.scope.namespace, record_id))[0]:
-            raise NotFoundError(
-                f"There is no memory {record_id!r} in this namespace; recall lists the ids."
-            )
+        with self.trace.opened(REMEMBER, "forget", data={"id": record_id}):
+            if not self._write(Delete(self.scope.namespace, record_id))[0]:
+                raise NotFoundError(
+                    f"There is no memory {record_id!r} in this namespace; recall lists the ids."
+                )
         self._tell("memory.forgotten", id=record_id)
 
     # -- care ------------------------------------------------------------------------
@@ -501,11 +510,17 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
             return
         if self._upkeep is not None:
             self._upkeep.stop()
+        with suppress(AccessError):
+            if not self.backend.head(self._log.stream):
+                self.trace.forget()  # nothing was said here: what was looked at begins no session
         with suppress(ReadOnlyError):  # access counts are not worth more than that
             self._write()
+            self.trace.flush()
+        self._seal_audit()
         self._closed = True
         for observer in self._observers:
             observer.flush()
+        self.trace.close()
         if self._release is not None:
             self._release()
 
@@ -540,25 +555,9 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         """Async twin of `extend`."""
         return await self.backend.arun(partial(self.extend, list(messages)))
 
-    async def amessages(self, last: int | None = None) -> list[Message]:
-        """Async twin of `messages`."""
-        return await self.backend.arun(partial(self.messages, last))
-
     async def acontext(self, query: str | None = None, **options: Any) -> ContextWindow:
         """Async twin of `context`."""
         return await self.backend.arun(partial(self.context, query, **options))
-
-    async def arecord_usage(self, usage: Any, **options: Any) -> Recorded:
-        """Async twin of `record_usage`."""
-        return await self.backend.arun(partial(self.record_usage, usage, **options))
-
-    async def aoriginal(self, ref: str) -> tuple[Message, ...]:
-        """Async twin of `original`."""
-        return await self.backend.arun(partial(self.original, ref))
-
-    async def aexpand(self, ref: str, start: int = 0) -> str:
-        """Async twin of `expand`."""
-        return await self.backend.arun(partial(self.expand, ref, start))
 
     async def aremember(self, content: str, **options: Any) -> MemoryRecord:
         """Async twin of `remember`."""
@@ -599,13 +598,15 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
 
     def _write(self, *ops: Op) -> list[int]:
         """Write `ops`, and with them the access counts that recall left waiting."""
-        taken = self._accesses.take()
-        touches = [touch for touch, _ in taken]
+        taken, steps = self._accesses.take(), self.trace.take()
+        waited: list[Op] = [*(touch for touch, _ in taken), *self.trace.ops(steps)]
         try:
-            done = self.backend.write(*ops, *touches)[: len(ops)] if ops or touches else []
+            done = self.backend.write(*ops, *waited)[: len(ops)] if ops or waited else []
         except BaseException:
             self._accesses.put_back(taken)
+            self.trace.put_back(steps)
             raise
+        self.trace.stored(steps, waited)
         self._search.written(ops)
         return done
 
@@ -616,21 +617,30 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
 
         `present` are the versions of messages in it, `said` is what sections say.
         """
-        here = {f"{self.scope.session}@{version}" for version in present}
+        here = record_ids(self.backend, self._log.stream, present)
         limit = self.policy.recall_limit
         most = tokens // LEAST_LINE if limit is None else 2 * limit
         holds_now = where(self.scope.namespace, self._renewed())
         k = min(most, MOST_RECALLED) + len(here)
-        found = self._search.ranked(query, holds_now, k, complete=limit is None)
-        fresh = [one for one in distinct(found) if one.record.id not in here]
-        fresh = [one for one in fresh if not stands_in(said, one.record.content)]
-        text, ids = recalled_block(fresh, self.counter, tokens, limit)
+        with self._trace_recall(query) as step:
+            found = self._search.ranked(query, holds_now, k, complete=limit is None)
+            fresh = [one for one in distinct(found) if one.record.id not in here]
+            fresh = [one for one in fresh if not stands_in(said, one.record.content)]
+            text, ids = recalled_block(fresh, self.counter, tokens, limit)
+            step.data["found"], step.tokens = list(ids), self.counter.count_text(text)
         self._note_recall(query, [one.record for one in fresh if one.record.id in ids])
         return text, ids
 
     def _forget_read(self) -> None:
         """Forget what was read of the log: it was erased."""
         self._windows.reset()
+        self._gate.forget()
+        self.trace.forget()
+
+    def _rerun(self, **settings: Any) -> Rerun:
+        from ctxplug.rerun import rerun_session
+
+        return rerun_session(self, **settings)
 
     def _renewed(self) -> datetime:
         """Return the time, after writing accesses without which something would expire."""
@@ -645,6 +655,8 @@ class AgentMemory(MemoryVerbs, MaintenanceVerbs, ArchiveVerbs, CareVerbs, Sectio
         self._tell("memory.recalled", query=query, found=[record.id for record in found])
 
     def _tell(self, kind: str, /, **data: Any) -> None:
+        if kind in FAILURES:
+            self._trace_failure(kind, data)
         if self._observers:
             event = Event(kind, self.scope, datetime.now(UTC), data)
             for observer in self._observers:

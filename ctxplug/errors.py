@@ -13,6 +13,8 @@
     ├── EmptyContextError                    there is no user message to answer
     ├── ClosedError                          the memory or backend was closed
     ├── NotFoundError (LookupError)          no such record, message or session here
+    ├── SessionStateError                    the session's state forbids it; .state, .legal
+    ├── AuditError                           what must be audited cannot be, or a rule refused it
     ├── UnsupportedError                     the component lacks a capability; .capability
     ├── UnknownComponentError (LookupError)  no plugin offers that name; .kind, .name, .known
     ├── ToolError                            a tool said no; its text is shown to the model; .tool
@@ -32,6 +34,7 @@
         ├── StorageBusyError                 another process holds the lock; .waited seconds
         ├── StorageFullError                 no space left
         ├── ReadOnlyError                    the store cannot be written
+        ├── AccessError                      a rule keeps it from the agent; .agent, .verb, .session
         ├── CannotOpenError                  the path cannot be opened at all
         ├── CorruptStoreError                the file is damaged
         ├── ForeignFileError                 the file is not a ctxplug store
@@ -119,6 +122,32 @@ class ClosedError(CtxplugError):
 
 class NotFoundError(CtxplugError, LookupError):
     """Nothing of that id in this namespace; the text is the same for a foreign id."""
+
+
+class SessionStateError(CtxplugError):
+    """The `state` of `session` does not allow it; `legal` are those that it may be made.
+
+    `wanted` is the state it should have become, None where it should have been written to.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        session: str,
+        state: str,
+        wanted: str | None = None,
+        legal: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.session = session
+        self.state = state
+        self.wanted = wanted
+        self.legal = tuple(legal)
+
+
+class AuditError(CtxplugError):
+    """What must be audited could not be, or a rule of compliance refused it; it was not done."""
 
 
 class UnsupportedError(CtxplugError):
@@ -259,6 +288,18 @@ class StorageFullError(StorageError):
 
 class ReadOnlyError(StorageError):
     """The store is read-only."""
+
+
+class AccessError(StorageError):
+    """An access rule does not let `agent` do `verb` with `session`; None: with all there is."""
+
+    def __init__(
+        self, message: str, *, agent: str, verb: str, session: str | None = None, target: str = ""
+    ) -> None:
+        super().__init__(message, target=target)
+        self.agent = agent
+        self.verb = verb
+        self.session = session
 
 
 class CannotOpenError(StorageError):

@@ -45,6 +45,12 @@ class Guards:
             text = answer
         return text
 
+    def redact_value(self, value: Any, scope: Scope) -> Any:
+        """Return JSON with every text in it redacted; keys are kept."""
+        if not self._redactors:
+            return value
+        return _redact_leaves(value, lambda text: self.redact(text, scope))
+
     def redact_message(self, message: Message, scope: Scope) -> Message:
         """Return `message` with every text in it redacted, tool arguments included.
 

@@ -78,3 +78,13 @@ def judge_memory(record: MemoryRecord, scope: Scope) -> MemoryRecord | bool | No
 @hookspec
 def redact(text: str, scope: Scope) -> str | None:
     """Return `text` without what must not be stored; None leaves it as it is."""
+
+
+@hookspec
+def classify(record: MemoryRecord, scope: Scope) -> Any:
+    """Say how sensitive what is audited is: a class of ctxplug.audit.LEVELS, or it and tags."""
+
+
+@hookspec
+def judge_audit(entry: Any, scope: Scope) -> bool | str | list[str] | None:
+    """Judge what is about to be done and audited: texts are alerts, False refuses it."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from ctxplug import codec
 from ctxplug.errors import InvalidValueError
-from ctxplug.scope import Namespace, to_namespace
+from ctxplug.scope import Namespace, to_labels
 from ctxplug.times import to_datetime
 
 Tier: TypeAlias = Literal["short", "medium", "long"]
@@ -86,7 +86,7 @@ class MemoryRecord:
         """Rebuild a record; raise InvalidValueError if `data` is not one."""
         try:
             values = dict(data)
-            values["namespace"] = to_namespace(values["namespace"])
+            values["namespace"] = to_labels(values["namespace"])
             for name in ("tags", "sources"):
                 values[name] = tuple(values.get(name, ()))
             for name in _TIMES:

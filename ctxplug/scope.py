@@ -14,6 +14,7 @@ Namespace: TypeAlias = tuple[str, ...]
 MAX_LABEL_BYTES = 128
 MAX_LABELS = 16
 RESERVED = "ctxplug:"  # sessions of this prefix are ctxplug's own: usage, calibration
+PRIVATE = "ctxplug:audit"  # the first label of namespaces that only ctxplug writes to
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,21 @@ def to_namespace(value: str | Iterable[str]) -> Namespace:
     """Return `value` ("acme/alice", or its labels) as a tuple of labels.
 
     A label is non-empty text of at most 128 bytes in NFC without "/", control
-    characters or surrogates; case counts. Raises InvalidNamespaceError otherwise.
+    characters or surrogates; case counts. The first is not PRIVATE. Raises
+    InvalidNamespaceError otherwise.
     """
+    labels = to_labels(value)
+    if labels[0] == PRIVATE:
+        raise InvalidNamespaceError(
+            f"The namespace {value!r:.200} begins with {PRIVATE!r}, which is kept for ctxplug's"
+            " own records; choose another name.",
+            path="namespace",
+        )
+    return labels
+
+
+def to_labels(value: str | Iterable[str]) -> Namespace:
+    """Return the labels of a namespace, one of ctxplug's own too; see to_namespace."""
     if not isinstance(value, Iterable):
         raise InvalidNamespaceError(
             f"A namespace is text such as 'acme/alice', or its labels, not {value!r:.60}.",

@@ -72,8 +72,8 @@ def talk(backend: Backend, session: str, turns: int = 40, at: datetime = LONG_AG
 
 
 def whole(backend: Backend) -> Any:
-    """Return all that can be seen of the namespace but for scores."""
-    infos = backend.sessions(NS)
+    """Return all that can be seen of the namespace but for scores and the audit log."""
+    infos = [info for info in backend.sessions(NS) if info.session != "ctxplug:audit"]
     logs = {info.session: backend.read(Stream(NS, info.session)) for info in infos}
     records = backend.find(Where(NS))
     words = {

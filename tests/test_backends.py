@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ctxplug.errors import ConflictError
 from ctxplug.records import MemoryRecord
-from ctxplug.storage import Append, Backend, Delete, Op, Put, Stream, Touch, Where
+from ctxplug.storage import Append, Backend, Delete, Fork, Op, Put, Stream, Touch, Where
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.storage.sqlite import SqliteBackend
 from ctxplug.testing import MemoryBackendSuite
@@ -44,7 +44,8 @@ class TestSqlite(MemoryBackendSuite):
 SPACES = [("a",), ("a", "b"), ("爱丽丝",)]
 WORDS = ["lisbon", "seat", "里斯", "斯本"]
 namespaces = st.sampled_from(SPACES)
-streams = st.builds(Stream, namespaces, st.sampled_from(["s", "t"]))
+sessions = st.sampled_from(["s", "t", "u"])
+streams = st.builds(Stream, namespaces, sessions)
 names = st.sampled_from(["m", "n", "s@1", "s@2", "t@1"])
 terms = st.none() | st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join)
 
@@ -54,7 +55,9 @@ class Model:
 
     def __init__(self) -> None:
         self.logs: dict[Stream, list[Append]] = {}
+        self.parents: dict[Stream, tuple[Stream, int]] = {}
         self.records: dict[tuple[Any, str], tuple[str, int, set[str]]] = {}
+        self.views: dict[tuple[Any, str], Append] = {}  # of those, the entry that each is
 
     def apply(self, op: Op) -> int:
         if isinstance(op, Append):
@@ -64,14 +67,21 @@ class Model:
                 key = (op.stream.namespace, f"{op.stream.session}@{len(log)}")
                 text = op.body["message"]["content"][0]["text"]
                 self.records[key] = (text, 0, set(op.terms.split()))
+                self.views[key] = op
             return len(log)
         if isinstance(op, Put):
             record = op.record
             words = set((op.terms or "").split())
             self.records[record.namespace, record.id] = (record.content, 0, words)
+            self.views.pop((record.namespace, record.id), None)
             return 1
         if isinstance(op, Delete):
             return int(self.records.pop((op.namespace, op.id), None) is not None)
+        if isinstance(op, Fork):
+            parent = Stream(op.stream.namespace, op.parent)
+            self.logs[op.stream] = self.logs[parent][: op.upto]
+            self.parents[op.stream] = parent, op.upto
+            return op.upto
         assert isinstance(op, Touch)
         touched = 0
         for id in op.ids:
@@ -80,6 +90,20 @@ class Model:
                 self.records[op.namespace, id] = (content, count + 1, words)
                 touched += 1
         return touched
+
+    def own(self, stream: Stream) -> list[Append]:
+        """Return the entries of a stream that are no parent's."""
+        return self.logs[stream][self.parents.get(stream, (None, 0))[1] :]
+
+    def forget(self, stream: Stream) -> None:
+        """Remove a stream, and the records that its own entries are."""
+        first = len(self.logs[stream]) - len(self.own(stream)) + 1
+        for version, op in enumerate(self.own(stream), first):
+            id = f"{stream.session}@{version}"
+            if op.terms is not None and self.views.get((stream.namespace, id)) is op:
+                self.records.pop((stream.namespace, id), None)
+        del self.logs[stream]
+        self.parents.pop(stream, None)
 
 
 operations = st.one_of(
@@ -127,13 +151,53 @@ class Machine(RuleBasedStateMachine):
     @rule(namespace=namespaces)
     def erase(self, namespace: tuple[str, ...]) -> None:
         receipt = self.backend.erase(namespace)
-        entries = sum(len(log) for s, log in self.model.logs.items() if s.namespace == namespace)
+        streams = [stream for stream in self.model.logs if stream.namespace == namespace]
+        entries = sum(len(self.model.own(stream)) for stream in streams)
         records = [key for key in self.model.records if key[0] == namespace]
         assert (receipt.entries, receipt.records, receipt.remaining) == (entries, len(records), 0)
-        for stream in [s for s in self.model.logs if s.namespace == namespace]:
-            del self.model.logs[stream]
+        for stream in streams:
+            self.model.forget(stream)
         for key in records:
-            del self.model.records[key]
+            self.model.records.pop(key, None)
+
+    @rule(stream=streams, parent=sessions, upto=st.integers(1, 6), others=operations)
+    def fork(self, stream: Stream, parent: str, upto: int, others: Op) -> None:
+        op, logs = Fork(stream, parent, upto), self.model.logs
+        own = len(logs.get(stream, ()))
+        length = len(logs.get(Stream(stream.namespace, parent), ()))
+        if own or length < upto:
+            with pytest.raises(ConflictError) as caught:
+                self.backend.write(op, others)
+            told = caught.value.expected, caught.value.found
+            assert told == ((0, own) if own else (upto, length))
+        else:
+            assert self.backend.write(op, others) == [self.model.apply(op) for op in (op, others)]
+
+    @rule(stream=streams)
+    def erase_session(self, stream: Stream) -> None:
+        held = stream in self.model.logs
+        if any(parent == stream for parent, _ in self.model.parents.values()):
+            with pytest.raises(ConflictError):
+                self.backend.erase_session(stream.namespace, stream.session)
+            return
+        before = len(self.model.records)
+        entries = len(self.model.own(stream)) if held else 0
+        if held:
+            self.model.forget(stream)
+        receipt = self.backend.erase_session(stream.namespace, stream.session)
+        gone = before - len(self.model.records)
+        assert (receipt.entries, receipt.records, receipt.remaining) == (entries, gone, 0)
+
+    @invariant()
+    def lineages_agree(self) -> None:
+        for stream in self.model.logs:
+            line = self.backend.lineage(stream)
+            assert line[-1] == (stream.session, len(self.model.logs[stream]))
+            ends = [0, *(last for _, last in line)]
+            for (session, _), after, last in zip(line, ends, ends[1:], strict=False):
+                said_by = self.model.own(Stream(stream.namespace, session))
+                shared = self.model.logs[stream][after:last]
+                assert all(any(op is one for one in said_by) for op in shared)
 
     @rule(stream=streams, after=st.integers(0, 6), newest_first=st.booleans())
     def read(self, stream: Stream, after: int, newest_first: bool) -> None:

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from ctxplug import Message, ToolCallPart, ToolResultPart
 from ctxplug.cli.app import app
 from ctxplug.comparison import POLICIES, Comparison, Row, compare
-from ctxplug.comparison.cost import CacheMeter
 from ctxplug.comparison.picture import to_html, to_svg, write_png
 from ctxplug.comparison.survival import tool_only
 from ctxplug.errors import UnknownComponentError
 from ctxplug.messages import Logged
+from ctxplug.tokens.cache_meter import CacheMeter
 from ctxplug.tokens.estimate import estimate
 
 SAMPLE = Path(__file__).resolve().parents[1] / "examples" / "trip_planner.jsonl"

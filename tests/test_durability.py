@@ -15,7 +15,7 @@ import pytest
 
 from ctxplug import AgentMemory
 from ctxplug.errors import StorageError
-from ctxplug.storage import ArchiveLog, ArchiveRecords, Put, Stream, Unarchive, Where
+from ctxplug.storage import ArchiveLog, ArchiveRecords, Fork, Op, Put, Stream, Unarchive, Where
 from ctxplug.storage.sqlite import SqliteBackend
 from ctxplug.storage.sqlite.backend import Synchronous
 from ctxplug.testing.backend_data import NS, STREAM, memory, note, numbers, said
@@ -31,6 +31,8 @@ IDS = tuple(f"m{number}" for number in range(100))
 CHILD = """
 import json, os, random, sys, threading
 from ctxplug import AgentMemory, Message
+from ctxplug.storage import Fork, Stream
+from ctxplug.testing.backend_data import said
 path, seed, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
 def acknowledge(**unit):
@@ -41,10 +43,11 @@ def run(thread):
     memory = AgentMemory.open(
         path, namespace="acme/alice", session=f"s{thread}", counter="estimate"
     )
-    remembered = []
+    remembered, space = [], memory.scope.namespace
     for number in range(10**6):
         word = f"unit{seed}x{thread}x{number}"
-        what = chance.choice(["add", "add", "extend", "extend", "remember", "forget", "erase"])
+        often, seldom = ["add", "extend"], ["remember", "forget", "erase", "fork"]
+        what = chance.choice([*often, *often, *seldom])
         unit = {"thread": thread, "number": number, "word": word}
         if what == "add":
             memory.add("user", f"{word} 1/1 " + "x" * chance.randrange(3000))
@@ -58,6 +61,13 @@ def run(thread):
         elif what == "forget" and remembered:
             id, unit["word"] = remembered.pop(chance.randrange(len(remembered)))
             memory.forget(id)
+        elif what == "fork" and (head := memory.backend.head(Stream(space, f"s{thread}"))):
+            fork, at = Stream(space, word), chance.randrange(1, head + 1)
+            own = said(f"{word} 1/1 分支", f"{word} 分支", fork, expected=at)
+            memory.backend.write(Fork(fork, f"s{thread}", at), own)
+            if number % 3 == 0:
+                memory.backend.erase_session(space, word)
+                continue
         elif what == "erase" and number % 5 == 0:
             other = AgentMemory.open(path, namespace=f"scratch/{thread}", counter="estimate")
             with other:
@@ -99,7 +109,8 @@ def require_all(path: Path, units: list[dict[str, Any]]) -> None:
         expected = {
             unit["word"]: unit.get("size", 1)
             for unit in units
-            if unit["what"] in ("add", "extend", "remember") and unit["word"] not in forgotten
+            if unit["what"] in ("add", "extend", "remember", "fork")
+            and unit["word"] not in forgotten
         }
         threads = {unit["thread"] for unit in units}
         missing = [word for word, size in expected.items() if parts.pop(word, None) != {size: size}]
@@ -121,7 +132,10 @@ def parts_by_word(memory: AgentMemory) -> dict[str, dict[int, int]]:
     for info in backend.sessions(namespace):
         entries = backend.read(Stream(namespace, info.session))
         assert [entry.version for entry in entries] == list(range(1, info.version + 1))
-        texts += [entry.body["message"]["content"][0]["text"] for entry in entries]
+        own = entries[info.forked :]
+        texts += [
+            entry.body["message"]["content"][0]["text"] for entry in own if "message" in entry.body
+        ]
     found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for text in texts:
         word, part = text.split()[:2]
@@ -241,6 +255,83 @@ def test_the_simulation_shows_the_loss_on_a_disk_that_does_not_sync(
         except (StorageError, AssertionError):
             bad += 1
     assert bad >= 8
+
+
+class PowerLossWhileForking:
+    """A recorded run that forks sessions, archives parts of them, and erases some."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "agent.db"
+        SqliteBackend(path).close()
+        self.start = {str(path): path.read_bytes()}
+        self.logs: dict[str, list[int]] = {"s0": []}  # as they are in the end, erased ones too
+        self.moments: list[tuple[int, str, int]] = []  # when what was so long, or -1: erased
+        with RecordingDisk() as self.disk, SqliteBackend(path) as backend:
+            for number in range(1, 100):
+                self._write_a_unit(backend, number, random.Random(number))
+
+    def _write_a_unit(self, backend: SqliteBackend, number: int, chance: random.Random) -> None:
+        alive = [name for name in self.logs if (name, -1) not in {m[1:] for m in self.moments}]
+        name = chance.choice(alive)
+        ops: list[Op] = []
+        if number % 4 == 0 and self.logs[name]:
+            parent, name = name, f"s{number}"
+            upto = chance.randrange(1, len(self.logs[parent]) + 1)
+            ops.append(Fork(Stream(NS, name), parent, upto))
+            self.logs[name] = self.logs[parent][:upto]
+        stream = Stream(NS, name)
+        backend.write(*ops, said(f"{number} {'x' * 500}", f"w{number}", stream))
+        self.logs[name].append(number)
+        self.moments.append((self.disk.moment, name, len(self.logs[name])))
+        if number % 7 == 0:
+            terms = {version: f"w{n}" for version, n in enumerate(self.logs[name], 1)}
+            backend.write(ArchiveLog(stream, chance.randrange(len(terms) + 1), terms))
+        if number % 5 == 1:
+            backend.write(Unarchive(NS, chance.choice(alive), most=chance.randrange(9)))
+        if number % 9 == 0 and number % 4 == 0:  # it is new, so nothing is a fork of it
+            backend.erase_session(NS, name)
+            self.moments.append((self.disk.moment, name, -1))
+
+    def require_all(self, folder: Path, seed: int) -> None:
+        moment = random.Random(seed).randrange(self.moments[0][0], self.disk.moment + 1)
+        folder.mkdir()
+        write_files(self.disk.after_power_loss(moment, self.start, seed), folder)
+        least: dict[str, int] = {}
+        for when, name, length in self.moments:
+            if when <= moment:
+                least[name] = length
+        erased = {name for name, length in least.items() if length < 0}
+        with SqliteBackend(folder / "agent.db") as backend:
+            assert backend.check().problems == ()
+            there = {info.session: info.version for info in backend.sessions(NS)}
+            assert not erased & there.keys()
+            missing = least.keys() - erased - there.keys()
+            going = {n for n in missing if n in {m[1] for m in self.moments if m[2] < 0}}
+            assert missing == going  # its erasure was not acknowledged yet
+            grown = sum(there.get(name, 0) - least.get(name, 0) for name in there)
+            for name, version in there.items():
+                entries = backend.read(Stream(NS, name))
+                said_there = [e.body["message"]["content"][0]["text"] for e in entries]
+                told = [int(text.split()[0]) for text in said_there]
+                assert told == self.logs[name][:version]
+                assert version >= least.get(name, 0)
+            assert len(there.keys() - least.keys()) <= 1
+            assert len(missing) <= 1, grown
+
+
+def test_no_fork_is_lost_or_mixed_up_when_the_power_fails(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    run = PowerLossWhileForking(tmp_path / "made")
+    for seed in range(20):
+        run.require_all(tmp_path / f"{seed}", seed)
+
+
+@pytest.mark.slow
+def test_no_fork_is_lost_or_mixed_up_in_200_power_failures(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    run = PowerLossWhileForking(tmp_path / "made")
+    for seed in range(20, 220):
+        run.require_all(tmp_path / f"{seed}", seed)
 
 
 class PowerLossWhileArchiving:

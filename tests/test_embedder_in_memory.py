@@ -20,6 +20,7 @@ np = pytest.importorskip("numpy", reason="vectors need the extra ctxplug[vectors
 from typer.testing import CliRunner  # noqa: E402
 
 from ctxplug import AgentMemory, hookimpl  # noqa: E402
+from ctxplug.access.guarding import beneath  # noqa: E402
 from ctxplug.cli.app import app  # noqa: E402
 from ctxplug.errors import (  # noqa: E402
     EmbedderChangedError,
@@ -239,7 +240,7 @@ def test_what_was_written_without_the_embedder_gets_its_vector(tmp_path: Path) -
 
 def _flush(memory: AgentMemory) -> None:
     """Wait for the background, as whoever uses the queue of this store would."""
-    for queue in vars(memory.backend)["_embedding_queues"].values():
+    for queue in vars(beneath(memory.backend))["_embedding_queues"].values():
         assert queue.flush(60.0)
 
 
@@ -255,8 +256,9 @@ def test_adding_wakes_the_embedder(target: Any) -> None:
 def test_memories_of_one_store_share_what_makes_vectors(tmp_path: Path) -> None:
     path = tmp_path / "agent.db"
     with opened(path, Topics()) as one, opened(path, Topics(), session="t") as two:
-        assert one.backend is two.backend
-        assert len(vars(one.backend)["_embedding_queues"]) == 1
+        store = beneath(one.backend)
+        assert store is beneath(two.backend)
+        assert len(vars(store)["_embedding_queues"]) == 1
         one.close()
         two.add("user", "The kitten sleeps.")
         two.reindex()

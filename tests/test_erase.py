@@ -18,7 +18,7 @@ from ctxplug.cli.app import app
 from ctxplug.errors import InvalidValueError
 from ctxplug.exchange import export_lines, import_export
 from ctxplug.plugins import Plugins
-from ctxplug.storage import Append, Backend, Embed, EraseReceipt, Put, Stream, Where
+from ctxplug.storage import Append, Backend, Embed, EraseReceipt, Put, Stream, Where, conversations
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.storage.sqlite import SqliteBackend
 
@@ -140,7 +140,7 @@ def test_the_byte_scan_sees_what_is_only_in_the_archive(tmp_path: Path) -> None:
 def test_the_receipt_counts_all_kinds_and_tells_nothing(backend: Backend) -> None:
     memory = live_a_life(backend, CHINESE)
     state = backend.archive_state(NS)
-    entries = sum(info.version for info in backend.sessions(NS))
+    entries = sum(info.version for info in conversations(backend, NS))
     views = len(backend.find(Where(NS))) + len(backend.archived(Where(NS)))
     assert state.entries > 100
     assert state.records == 1

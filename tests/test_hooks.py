@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from ctxplug.errors import GuardError, PluginWarning
+from ctxplug import AgentMemory
+from ctxplug.audit import AuditEntry
+from ctxplug.errors import AuditError, GuardError, PluginWarning
 from ctxplug.events import Event
 from ctxplug.hookspecs import Register, hookimpl
 from ctxplug.isolation import Guard, Observer
@@ -147,6 +149,53 @@ def test_hook_redact() -> None:
     with pytest.raises(GuardError, match=r"'broken'.*nothing was stored") as caught:
         broken(text="secret", scope=SCOPE)
     assert "secret" not in str(caught.value)
+
+
+def test_hook_classify() -> None:
+    class Classifier:
+        @hookimpl
+        def classify(self, record: MemoryRecord) -> Any:
+            return ("restricted", ["hipaa"]) if "胰岛素" in record.content else None
+
+    with _audited(Classifier()) as memory:
+        memory.remember("每天注射胰岛素", tags=["compliance:gdpr", "sensitivity:internal"])
+        memory.remember("Prefers window seats")
+        sensitive, plain = memory.audit.entries("remember")
+    assert (sensitive.sensitivity, sensitive.tags) == ("restricted", ("gdpr", "hipaa"))
+    assert (plain.sensitivity, plain.tags) == (None, ())
+
+
+def test_hook_judge_audit() -> None:
+    class Judge:
+        @hookimpl
+        def judge_audit(self, entry: AuditEntry, scope: Scope) -> Any:
+            if entry.what == "forget":
+                return bool(entry.purpose)
+            return f"{scope.agent} 改了记忆" if entry.what == "update" else None
+
+    with _audited(Judge()) as memory:
+        record = memory.remember("Prefers window seats")
+        memory.update(record.id, importance=0.9)
+        with pytest.raises(AuditError, match="'plugin' refused 'forget'"):
+            memory.forget(record.id)
+        assert memory.memories() != []
+        with memory.audit.purpose("asked to"):
+            memory.forget(record.id)
+        assert memory.memories() == []
+        (alert,) = memory.audit.entries("alert")
+        assert alert.data == {"rule": "plugin", "text": "planner 改了记忆", "what": "update"}
+        assert [e.what for e in memory.audit.entries()] == [
+            "remember",
+            "update",
+            "alert",
+            "forget",
+        ]
+
+
+def _audited(plugin: object) -> AgentMemory:
+    return AgentMemory.open(
+        namespace=SCOPE.namespace, agent="planner", plugins=_plugins(plugin=plugin)
+    )
 
 
 def test_a_registering_hook_that_fails_costs_its_plugin_that_kind_only() -> None:

@@ -35,16 +35,22 @@ MAX_FUNCTION_LINES = 40
 # Name the file or "file:function", its own limit, and why it is better whole than split.
 LONGER: dict[str, int] = {
     "agent_memory.py": 700,  # the front door: every verb of the contract with its a-twin
-    "agent_memory.py:AgentMemory.open": 72,  # its signature and docstring are the contract
+    "agent_memory.py:AgentMemory.open": 78,  # its signature and docstring are the contract
     "agent_memory.py:AgentMemory.__init__": 64,  # what `open` takes, and the parts made of it
+    "agent_memory.py:AgentMemory.recall": 44,  # its arguments are the contract
+    "agent_memory.py:AgentMemory.remember": 44,  # its arguments are the contract
     "cli/compare.py:compare_": 48,  # options with their help
     "cli/memories.py:list_": 46,  # options with their help
+    "cli/trace_diff.py:diff": 48,  # options with their help
+    "cli/trace_replay.py:replay": 52,  # options with their help
     "codec.py:plain": 42,  # one branch for each type of JSON
+    "context/building.py:build_window": 44,  # a report, field by field
+    "errors.py": 330,  # the error family and its tree on one page
     "messages.py": 330,  # Message and its parts read as one page
     "plugins.py": 340,  # finding, blocking and listing share one table
-    "storage/backend.py": 590,  # the law: mostly docstrings, wanted on one page
-    "storage/in_memory.py": 510,  # the law implemented plainly, to be read in one sitting
-    "storage/sqlite/backend.py": 445,  # one short method for each verb of the law
+    "storage/backend.py": 670,  # the law: mostly docstrings, wanted on one page
+    "storage/in_memory.py": 515,  # the law implemented plainly, to be read in one sitting
+    "storage/sqlite/backend.py": 465,  # one short method for each verb of the law
 }
 HOOKS = sorted(n for n, f in vars(hookspecs).items() if hasattr(f, "ctxplug_spec"))
 CODE_MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "cloudpickle", "jsonpickle"}
@@ -137,7 +143,7 @@ def test_every_hook_has_a_test_named_for_it(hook: str) -> None:
 def test_the_documented_hooks_all_exist() -> None:
     text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^### (\w+)\(", text, re.MULTILINE)) == HOOKS
-    assert len(HOOKS) == 10
+    assert len(HOOKS) == 12
 
 
 # -- files -------------------------------------------------------------------------

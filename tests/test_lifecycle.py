@@ -268,7 +268,7 @@ def test_every_run_is_reported_and_logged_without_the_text(target: str) -> None:
         report = memory.maintain()
         assert report.counts == {
             "expired": 1, "superseded": 0, "merged": 1, "promoted": 1, "summarised": 0,
-            "evicted": 0, "archived": 0,
+            "evicted": 0, "retired": 0, "archived": 0,
         }  # fmt: skip
         assert [c.what for c in dry.changes] == ["expired", "merged"]  # accesses were unwritten
         assert "1 expired, 1 merged, 1 promoted" in str(report)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ctxplug import AgentMemory
+from ctxplug.access.guarding import beneath
 from ctxplug.errors import CannotOpenError, ClosedError, ForeignFileError
 from ctxplug.storage import Backend, Where
 from ctxplug.storage.in_memory import InMemoryBackend
@@ -37,7 +38,7 @@ def test_memories_on_one_file_share_its_backend(
     os.symlink(tmp_path, tmp_path / "link")
     targets = [path, "agent.db", "./agent.db", "sqlite:///agent.db", f"sqlite:///{path}"]
     memories = [opened(target, str(i)) for i, target in enumerate([*targets, "link/agent.db"])]
-    assert len({id(memory.backend) for memory in memories}) == 1
+    assert len({id(beneath(memory.backend)) for memory in memories}) == 1
     for memory in memories:
         memory.add("user", "hello")
         memory.close()
@@ -54,7 +55,7 @@ def test_the_last_one_to_close_closes_the_store(tmp_path: Path) -> None:
     assert is_closed(backend)
     assert [path.name for path in tmp_path.iterdir()] == ["agent.db"]
     with opened(tmp_path / "agent.db", "bob") as again:
-        assert again.backend is not backend
+        assert beneath(again.backend) is not beneath(backend)
         assert [message.text for message in again.messages()] == ["still here"]
 
 
@@ -70,7 +71,7 @@ def test_other_options_are_another_backend(tmp_path: Path) -> None:
     with opened(tmp_path / "agent.db") as writer:
         writer.add("user", "hello")
         with opened(f"sqlite:///{tmp_path}/agent.db?mode=ro") as reader:
-            assert reader.backend is not writer.backend
+            assert beneath(reader.backend) is not beneath(writer.backend)
             assert [message.text for message in reader.messages()] == ["hello"]
         assert not is_closed(writer.backend)
 
@@ -78,7 +79,7 @@ def test_other_options_are_another_backend(tmp_path: Path) -> None:
 def test_memories_in_memory_share_nothing() -> None:
     with opened("memory:") as first, opened("memory:") as second:
         first.add("user", "mine")
-        assert first.backend is not second.backend
+        assert beneath(first.backend) is not beneath(second.backend)
         assert second.messages() == []
 
 
@@ -95,7 +96,7 @@ def test_a_deleted_and_recreated_file_is_another_store(tmp_path: Path) -> None:
     for file in tmp_path.iterdir():
         file.unlink()
     new = opened(path)
-    assert new.backend is not old.backend
+    assert beneath(new.backend) is not beneath(old.backend)
     assert new.messages() == []
     new.add("user", "in the new file")
     with pytest.raises(CannotOpenError, match="deleted or replaced"):

@@ -14,7 +14,17 @@ import pytest
 
 from ctxplug import AgentMemory, Message
 from ctxplug.errors import StorageError, StorageFullError
-from ctxplug.storage import ArchiveLog, ArchiveRecords, Delete, Op, Put, Unarchive, Where
+from ctxplug.storage import (
+    ArchiveLog,
+    ArchiveRecords,
+    Delete,
+    Fork,
+    Op,
+    Put,
+    Stream,
+    Unarchive,
+    Where,
+)
 from ctxplug.storage.sqlite import SqliteBackend
 from ctxplug.testing.backend_data import NS, START, STREAM, at, memory, note, numbers, said
 from ctxplug.testing.children import run_python
@@ -130,6 +140,7 @@ def work(folder: Path) -> tuple[list[int], int]:
             assert numbers(twice(partial(backend.read, STREAM, kinds=["note"]))) == done
         twice(partial(backend.write, Delete(NS, "m0")))
         there_and_back(backend, twice)
+        fork_and_erase(backend, twice)
         assert len(twice(partial(backend.search, Where(NS), terms=["消息"]))) == len(done)
         twice(partial(backend.write, Put(memory("s", CANARY, namespace=("scratch",)), "s")))
         receipt = twice(partial(backend.erase, ("scratch",)))
@@ -152,6 +163,20 @@ def there_and_back(backend: SqliteBackend, twice: Callable[[Callable[[], Any]], 
     back = partial(backend.write, Unarchive(NS, "trip", most=2), Unarchive(NS))
     assert twice(back) == [2, len(records)]
     assert twice(partial(backend.write, Unarchive(NS, "trip"))) == [head - 2]
+
+
+def fork_and_erase(backend: SqliteBackend, twice: Callable[[Callable[[], Any]], Any]) -> None:
+    """Let a session go on elsewhere, and erase what became of it."""
+    fork, head = Stream(NS, "fork"), backend.head(STREAM)
+    own = said(CANARY, f"{CANARY} 消息", fork, expected=head)
+    assert twice(partial(backend.write, Fork(fork, "trip", head), own)) == [head, head + 1]
+    assert len(twice(partial(backend.read, fork))) == head + 1
+    assert twice(partial(backend.lineage, fork)) == [("trip", head), ("fork", head + 1)]
+    receipt = twice(partial(backend.erase_session, NS, "fork"))
+    assert (receipt.entries, receipt.records, len(receipt.marks)) == (1, 1, 8)
+    assert receipt.remaining == 0
+    assert len(twice(partial(backend.read, STREAM))) == head
+    assert CANARY.encode() not in Path(backend.path).read_bytes()
 
 
 def work_on_a_failing_disk(

@@ -11,19 +11,24 @@ from typer.core import TyperGroup
 
 import ctxplug
 from ctxplug.cli import (
+    access,
     archive,
+    audit,
     care,
     compare,
     demo,
     erase,
     exchange,
+    inspect,
     look,
     maintain,
     memories,
     plugins,
     replay,
     screen,
+    session,
     tools,
+    trace,
     usage,
 )
 from ctxplug.errors import CtxplugError
@@ -59,16 +64,21 @@ for group in (
     demo,
     replay,
     compare,
+    session,
     look,
+    inspect,
     memories,
     care,
     maintain,
     archive,
     erase,
+    access,
+    audit,
     exchange,
     plugins,
     tools,
     usage,
+    trace,
 ):
     group.register(app)
 

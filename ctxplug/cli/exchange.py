@@ -34,6 +34,9 @@ def export(
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", help="Only this one. Default: all.")
     ] = None,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="The steps of sessions too, for replay elsewhere.")
+    ] = False,
 ) -> None:
     """Write a store as JSONL: every log entry and every memory, without losing a byte.
 
@@ -43,7 +46,7 @@ def export(
         chosen = backend.namespaces()
         if namespace is not None:
             chosen = [stores.choose_namespace(backend, namespace)]
-        lines = export_lines(backend, chosen)
+        lines = export_lines(backend, chosen, traces=traces)
         if file == "-":
             write_lines(lines, sys.stdout.buffer)
             return

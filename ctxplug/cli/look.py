@@ -1,4 +1,4 @@
-"""Look into a store: sessions, show, context, recall, stats."""
+"""Look into a store: show, context, recall, stats."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ctxplug.agent_memory import AgentMemory
 from ctxplug.cli import options, screen, stores
 from ctxplug.cli.found import print_found
 from ctxplug.cli.memory_page import as_json
+from ctxplug.cli.session_page import list_sessions
 from ctxplug.cli.talk import printed
 from ctxplug.context.window import ContextWindow
 from ctxplug.messages import Message
@@ -30,26 +31,11 @@ class Format(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
-    app.command("sessions")(sessions)
     app.command("show")(show)
     app.command("chat-log", help="The same as [bold]show[/].")(show)
     app.command("context")(context)
     app.command("recall")(recall)
     app.command("stats")(stats)
-
-
-def sessions(
-    target: options.Target, namespace: options.Namespace = None, json: options.Json = False
-) -> None:
-    """List who has a memory in a store, and their conversations.
-
-    Example: ctxplug sessions agent.db
-    """
-    with stores.opened(target) as backend:
-        chosen = backend.namespaces()
-        if namespace is not None:
-            chosen = [stores.choose_namespace(backend, namespace)]
-        _list_sessions(backend, chosen, json)
 
 
 def show(
@@ -69,7 +55,7 @@ def show(
     with stores.opened(target) as backend:
         chosen = stores.choose_namespace(backend, namespace)
         if session is None and len(conversations(backend, chosen)) > 1:
-            _list_sessions(backend, [chosen], json)
+            list_sessions(backend, [chosen], json)
             return
         name = stores.choose_session(backend, chosen, session)
         stream = Stream(chosen, name)
@@ -223,42 +209,11 @@ def _counts(backend: Backend, namespace: Namespace) -> dict[str, Any]:
     return {
         "namespace": namespace_key(namespace),
         "sessions": len(infos),
-        "entries": sum(info.version for info in infos),
+        "entries": sum(info.version - info.forked for info in infos),
         "memories": dict(held.memories),
         "tiers": {tier: one.to_dict() for tier, one in held.tiers.items()},
         "last": max((info.updated_at.isoformat() for info in infos), default=None),
     }
-
-
-def _list_sessions(backend: Backend, namespaces: list[Namespace], json: bool) -> None:
-    found = [(namespace_key(n), info) for n in namespaces for info in conversations(backend, n)]
-    if json:
-        screen.print_json(
-            [
-                {
-                    "namespace": name,
-                    "session": info.session,
-                    "entries": info.version,
-                    "created_at": info.created_at.isoformat(),
-                    "updated_at": info.updated_at.isoformat(),
-                }
-                for name, info in found
-            ]
-        )
-        return
-    rows = [
-        (
-            screen.safe(name),
-            screen.safe(info.session),
-            info.version,
-            screen.when(info.created_at),
-            screen.when(info.updated_at),
-        )
-        for name, info in found
-    ]
-    columns = ["namespace", "session", "#log entries", "began", "last"]
-    hint = "ctxplug show TARGET -n NAMESPACE -s SESSION shows one." if rows else "There are none."
-    screen.out().print(screen.table("", columns, rows, caption=f"[dim]{hint}[/]"))
 
 
 def _print_window(window: ContextWindow, full: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,9 +13,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-# What would move the cursor, hide text or turn its direction: shown, not obeyed.
-_HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")
-_HARMLESS = {"\n", "\t", "\u200d"}  # the last joins emoji
+from ctxplug.printable import is_harmful
+from ctxplug.printable import short as short
+from ctxplug.printable import visible as visible
 
 
 def out() -> Console:
@@ -44,23 +43,6 @@ def safe(text: str) -> str:
     return escape(visible(text))
 
 
-def visible(text: str) -> str:
-    """Return `text` with control codes, lone surrogates and direction marks as escapes."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(ascii(c)[1:-1] if _is_harmful(c) else c for c in text)
-
-
-def _is_harmful(c: str) -> bool:
-    return c not in _HARMLESS and unicodedata.category(c) in _HARMFUL
-
-
-def short(text: str, width: int) -> str:
-    """Return `text` on one line, cut to `width` characters."""
-    line = " ".join(visible(text[: width * 4]).split())
-    return line if len(line) <= width else line[: width - 1] + "…"
-
-
 def when(time: datetime) -> str:
     """Return `time` as it is shown: UTC, to the minute."""
     return time.strftime("%Y-%m-%d %H:%M")
@@ -70,7 +52,7 @@ def print_json(value: Any) -> None:
     """Print JSON data; what may harm a terminal is printed as JSON's own escape."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     if not text.isascii():
-        text = "".join(json.dumps(c)[1:-1] if _is_harmful(c) else c for c in text)
+        text = "".join(json.dumps(c)[1:-1] if is_harmful(c) else c for c in text)
     typer.echo(text)
 
 

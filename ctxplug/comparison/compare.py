@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ctxplug.agent_memory import AgentMemory
-from ctxplug.comparison.cost import CacheMeter
 from ctxplug.comparison.policies import POLICIES
 from ctxplug.comparison.survival import Survival, tool_only
 from ctxplug.context.policy import PRESETS, ContextPolicy
-from ctxplug.context.window import ContextWindow
 from ctxplug.errors import BudgetError, EmptyContextError, UnknownComponentError
 from ctxplug.messages import Logged, Message
 from ctxplug.tokens import TokenCounter
+from ctxplug.tokens.cache_meter import CacheMeter
+from ctxplug.tracing.sent import counted
 
 
 @dataclass(frozen=True)
@@ -171,15 +171,4 @@ def _window(memory: AgentMemory) -> _Call | None:
         return None
     kept = {v for fate in window.report.kept for v in fate.versions}
     known = kept | {v for fate in window.report.compressed for v in fate.versions}
-    return _Call(_sent(window, memory.counter), len(known), len(kept))
-
-
-def _sent(window: ContextWindow, counter: TokenCounter) -> list[Logged]:
-    """Return the window's messages with their tokens; what is unchanged is the same object."""
-    report = window.report
-    known = {id(item.message): item for item in (*report.system, *report.recent)}
-    known |= {id(item.message): item for unit in report.frozen for item in unit.items}
-    return [
-        known.get(id(message)) or Logged(0, message, counter.count(message))
-        for message in window.messages
-    ]
+    return _Call(counted(window, memory.counter), len(known), len(kept))

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from ctxplug.comparison.cost import CacheMeter
 from ctxplug.messages import Logged, Message, TextPart
 from ctxplug.tokens import TokenCounter
+from ctxplug.tokens.cache_meter import CacheMeter
 
 Policy: TypeAlias = Callable[[Sequence[Logged]], Sequence[Logged]]
 MakePolicy: TypeAlias = Callable[[int, TokenCounter, CacheMeter], Policy]

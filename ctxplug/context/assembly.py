@@ -12,23 +12,24 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any
 
 from ctxplug.compression import Unit, total
 from ctxplug.context.attaching import Recall, attach_recalled, attach_sections
+from ctxplug.context.building import Built, build_window, own_messages
 from ctxplug.context.compaction import Compacted
 from ctxplug.context.components import Components
 from ctxplug.context.fixed_parts import FixedParts
 from ctxplug.context.gate import Gain, warmth
 from ctxplug.context.policy import ContextPolicy
-from ctxplug.context.recalled import newest_ids
-from ctxplug.context.room import Sizes, gain_of, make_room, squeeze
+from ctxplug.context.room import Sizes, gain_of, make_room
 from ctxplug.context.section_layout import Laid, SectionLayout
-from ctxplug.context.section_room import fates, less, section_room
+from ctxplug.context.section_room import less, section_room
 from ctxplug.context.sections import Given
 from ctxplug.context.state import WindowState
-from ctxplug.context.window import ContextWindow, WindowReport
-from ctxplug.errors import BudgetError, EmptyContextError, ReadOnlyError
+from ctxplug.context.window import ContextWindow
+from ctxplug.errors import AccessError, BudgetError, EmptyContextError, ReadOnlyError
 from ctxplug.messages import Logged, Message, ThinkingPart
 from ctxplug.storage import Backend, Entry, Stream
 from ctxplug.tokens import TokenCounter
@@ -58,8 +59,19 @@ class Request:
     laid: Laid | None = None
 
 
+@dataclass(frozen=True)
+class CompactionDone:
+    """A compaction as it is told: what its entry says, its tokens, its version and its time."""
+
+    details: Mapping[str, Any]
+    before: int
+    after: int
+    version: int
+    seconds: float
+
+
 class Windows:
-    """The windows of one session, by budget."""
+    """The windows of one session, by budget; `compacted` is told of each compaction."""
 
     def __init__(
         self,
@@ -69,6 +81,7 @@ class Windows:
         policy: ContextPolicy,
         components: Components,
         logged: Callable[[Entry], Logged],
+        compacted: Callable[[CompactionDone], None] = lambda done: None,
     ) -> None:
         self._backend = backend
         self._stream = stream
@@ -76,6 +89,7 @@ class Windows:
         self._policy = policy
         self._components = components
         self._logged = logged
+        self._compacted = compacted
         self._lock = threading.Lock()
         self._states: OrderedDict[int, WindowState] = OrderedDict()
         self._last_call: datetime | None = None
@@ -135,7 +149,16 @@ class Windows:
         if not state.opened:  # another writer compacted first
             self._catch_up(state, request, at)
         self._last_call = at
-        return self._build(state, sizes, request, done)
+        own = own_messages(request.system, request.laid)
+        built = Built(self._stream.session, own, request.tools, request.laid, done)
+        return build_window(
+            state,
+            sizes,
+            built,
+            counter=self._counter,
+            policy=self._policy,
+            components=self._components,
+        )
 
     def _with_sections(self, state: WindowState, request: Request) -> Request:
         """Decide what of the sections fits into this request."""
@@ -160,10 +183,11 @@ class Windows:
         while state.refresh():
             sizes = self._sizes(state, request)
             if state.view.tokens > BACKLOG * sizes.limit:
+                began = perf_counter()
                 units, _ = state.view.units()
                 result = make_room(units, sizes, self._policy, self._components)
                 gain = gain_of(units, result.units, self._policy, warm=0.0, forced=True)
-                self._record(state, result, gain, at)
+                self._record(state, result, gain, at, began)
 
     def _sizes(self, state: WindowState, request: Request) -> Sizes:
         counter = self._counter
@@ -196,6 +220,7 @@ class Windows:
         wanted = used > mark * sizes.limit if asked is None else asked
         if not forced and not (wanted and (asked or self._try_again(state, sizes, tokens))):
             return None
+        began = perf_counter()
         units, current = state.view.units()
         if not forced and _thinks(units[current:]):
             return None  # the open turn's thinking is bound to what stands before it
@@ -210,7 +235,7 @@ class Windows:
         elif not forced and not (gain.pays and worthwhile):
             self._declined[state.budget] = tokens
             return None
-        self._record(state, result, gain, at)
+        self._record(state, result, gain, at, began)
         return result, gain
 
     def _asked_for(self, state: WindowState, sizes: Sizes, used: int) -> bool:
@@ -234,7 +259,9 @@ class Windows:
         declined = self._declined.get(state.budget)
         return declined is None or not declined <= tokens < declined + step
 
-    def _record(self, state: WindowState, result: Compacted, gain: Gain, at: datetime) -> None:
+    def _record(
+        self, state: WindowState, result: Compacted, gain: Gain, at: datetime, began: float
+    ) -> None:
         details = {
             "policy": self._policy.name,
             "number": state.compactions + 1,
@@ -243,52 +270,13 @@ class Windows:
             "notes": list(result.notes),
         }
         self._declined.pop(state.budget, None)
+        before = state.view.tokens
         try:
             state.record(result.units, details, at)
-        except ReadOnlyError:
+        except (AccessError, ReadOnlyError):
             state.adopt(result.units, details)
-
-    # -- the result --------------------------------------------------------------------
-
-    def _build(
-        self,
-        state: WindowState,
-        sizes: Sizes,
-        request: Request,
-        done: tuple[Compacted, Gain] | None,
-    ) -> ContextWindow:
-        view = state.view.snapshot()
-        if view.tokens > sizes.room:  # another writer added more than fits, just now
-            units, _ = state.view.units()
-            result = squeeze(units, sizes, self._policy, self._components)
-            view = state.adopted(result.units)
-        tokens = {**sizes.parts, "messages": view.tokens}
-        laid = request.laid
-        report = WindowReport(
-            session=self._stream.session,
-            head=state.head,
-            budget=request.budget,
-            limit=sizes.limit,
-            counter=self._counter.name,
-            estimated=self._counter.estimated,
-            margin=sizes.margin,
-            policy=self._policy.name,
-            tokens=tokens,
-            repairs=view.repairs,
-            compactions=state.compactions,
-            compaction=done[0].steps if done else (),
-            gain=done[1] if done else None,
-            recalled=newest_ids(view.messages),
-            notes=done[0].notes if done else (),
-            system=view.system,
-            frozen=view.frozen,
-            recent=view.recent,
-            sections=fates(laid, view.messages) if laid else (),
-        )
-        own = (request.system, *(logged.message for logged in view.system))
-        system = (laid.stable, *own, laid.changing) if laid else own
-        messages = (*(message for message in system if message is not None), *view.messages)
-        return ContextWindow(messages, sum(tokens.values()), report, tuple(request.tools))
+        after, seconds = total(result.units), perf_counter() - began
+        self._compacted(CompactionDone(details, before, after, state.base, seconds))
 
 
 def _thinks(units: Sequence[Unit]) -> bool:

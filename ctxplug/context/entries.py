@@ -15,7 +15,9 @@ from ctxplug.messages import Logged, Message, TextPart
 from ctxplug.storage.kept import from_runs, to_runs
 from ctxplug.tokens import TokenCounter
 
+MESSAGE = "message"
 COMPACTION = "compaction"
+CHUNK = 1024  # entries that are read at once
 BLOCKS = (RECALLED, SECTIONS)  # kinds of entries that put a block behind a user message
 
 

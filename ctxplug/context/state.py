@@ -16,10 +16,12 @@ from itertools import takewhile
 from typing import Any
 
 from ctxplug.compression import Unit
-from ctxplug.context.backlog import BACKLOG, cut_backlog
+from ctxplug.context.backlog import backlog_end, cut_backlog
 from ctxplug.context.entries import (
     BLOCKS,
+    CHUNK,
     COMPACTION,
+    MESSAGE,
     block_from_entry,
     block_to_entry,
     unit_from_dict,
@@ -27,16 +29,15 @@ from ctxplug.context.entries import (
     verbatim_versions,
 )
 from ctxplug.context.units import skipped_unit
-from ctxplug.context.view import Snapshot, View
-from ctxplug.errors import ReadOnlyError
+from ctxplug.context.view import View
+from ctxplug.errors import AccessError, ReadOnlyError
 from ctxplug.messages import Logged, TextPart
 from ctxplug.storage import Append, Backend, Entry, Stream
+from ctxplug.storage.as_of import AsOf, LogReader
 from ctxplug.storage.kept import KEPT, Kept, to_runs
 from ctxplug.tokens import TokenCounter
 
-MESSAGE = "message"
 READ = (MESSAGE, COMPACTION, *BLOCKS, KEPT)  # what a window is made from; the rest may be large
-CHUNK = 1024
 NEWEST = 16
 
 
@@ -47,6 +48,13 @@ class WindowState:
     caller holds a lock.
     """
 
+    base: int
+    head: int
+    opened: bool
+    last_call: datetime | None
+    _raw: dict[int, Logged]  # what a reader of the log gets, where it is in use
+    _seen: tuple[int, datetime] | None
+
     def __init__(
         self,
         backend: Backend,
@@ -55,21 +63,31 @@ class WindowState:
         counter: TokenCounter,
         logged: Callable[[Entry], Logged],
     ) -> None:
-        self.view = View()
-        self.base = 0
-        self.head = 0
-        self.compactions = 0
-        self.last_call: datetime | None = None
-        self._kept = Kept()
-        self._raw: dict[int, Logged] = {}  # what a reader of the log gets, where it is in use
         self.budget = budget
         self._backend = backend
         self._stream = stream
         self._counter = counter
         self._logged = logged
-        self.opened = False
-        self._local = False  # compacted here and not in the log, which is read-only
-        self._seen: tuple[int, datetime] | None = None
+        self._forget()
+
+    @classmethod
+    def as_of(
+        cls,
+        backend: LogReader,
+        stream: Stream,
+        budget: int,
+        counter: TokenCounter,
+        logged: Callable[[Entry], Logged],
+        *,
+        head: int,
+        base: int = 0,
+    ) -> WindowState:
+        """Return the state of a reader who knew the log up to `head`, and the entry `base`."""
+        past: Any = AsOf(backend, head, base)  # a reader: nothing is written through it
+        state = cls(past, stream, budget, counter, logged)
+        while state.refresh():
+            pass
+        return state
 
     def refresh(self) -> bool:
         """Read what was added to the log since, one chunk at most; say whether there is more."""
@@ -119,7 +137,7 @@ class WindowState:
         entry = Append(stream=self._stream, kind=kind, body=body, created_at=at)
         try:
             self._backend.write(entry)
-        except ReadOnlyError:
+        except (AccessError, ReadOnlyError):
             self.view.put_block(version, block, self._counter, frozen=True)
         else:
             while self.refresh():
@@ -130,10 +148,6 @@ class WindowState:
         self._adopt(self._body(units, details))
         self._local = True
 
-    def adopted(self, units: Sequence[Unit]) -> Snapshot:
-        """Return what `units` would send, leaving the view as it is."""
-        return View(units, self.view.system).snapshot()
-
     def _forget(self) -> None:
         self.view = View()
         self.base = self.head = self.compactions = 0
@@ -141,7 +155,7 @@ class WindowState:
         self._kept = Kept()
         self._raw = {}
         self._seen = None
-        self.opened = self._local = False
+        self.opened = self._local = False  # local: compacted, not in the log, which is read-only
 
     def _body(self, units: Sequence[Unit], details: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body of a compaction; an answer that is still to come stays out of it."""
@@ -159,8 +173,6 @@ class WindowState:
             "units": [unit_to_dict(unit, self._raw) for unit in units],
             **details,
         }
-
-    # -- reading ---------------------------------------------------------------------
 
     def _open(self) -> None:
         """Start at the last compaction under this budget or the last edit, if there is one."""
@@ -181,18 +193,8 @@ class WindowState:
 
     def _skip_backlog(self) -> None:
         """Start near the end of a long log that was filled without any window."""
-        start, tokens = self._backend.head(self._stream) + 1, 0
-        if start <= CHUNK:
-            return
-        while tokens < BACKLOG * self.budget:
-            entries = self._backend.read(self._stream, before=start, limit=CHUNK, newest_first=True)
-            if not entries:
-                return
-            messages = [self._logged(e) for e in entries if e.kind == MESSAGE]
-            tokens += sum(logged.tokens for logged in messages)
-            users = [logged.version for logged in messages if logged.message.role == "user"]
-            start = users[-1] if users else entries[-1].version
-        kept = self._read_messages(before=start, pinned=True)
+        start = backlog_end(self._backend, self._stream, self.budget, self._logged)
+        kept = self._read_messages(before=start, pinned=True) if start > 1 else []
         if start == 1 or any(logged.message.role != "system" for logged in kept):
             return
         self.view = View([skipped_unit(range(1, start), self._counter)], kept)
@@ -202,6 +204,12 @@ class WindowState:
         """Start from what an edit left in view."""
         self._kept = kept
         self.base = self.head = kept.version
+        reading = self._backend, self._stream, self.budget, self._counter, self._logged
+        if kept.restored:  # with the window as it was then: what was sent is cached still
+            past = self.as_of(*reading, head=kept.restored)
+            self.view, self._raw = past.view, past._raw
+            self.compactions, self.last_call = past.compactions, past.last_call
+            return
         entries = kept.entries(self._backend, self._stream, kind=MESSAGE)
         said = [self._logged(e) for e in takewhile(lambda e: e.version < kept.version, entries)]
         skipped, rest = cut_backlog(said, self.budget, self._counter)

@@ -41,7 +41,9 @@ class WindowReport:
     `limit` is the budget less the `margin` that an estimating `counter` needs; `tokens`
     are the parts of the request; `compaction` tells what this call changed of what had
     been sent before, and `gain` what the change is worth; `sections` tell what each section
-    of the application took, and `notes` what was degraded.
+    of the application took, and `notes` what was degraded. `head` and `base`, the newest
+    message and the last compaction or edit in it, say which log it was made from, `own` what
+    system messages are not in the log; it is `tight` where another writer added more than fits.
     """
 
     session: str
@@ -63,6 +65,9 @@ class WindowReport:
     frozen: tuple[Unit, ...] = field(default=(), repr=False)
     recent: tuple[Logged, ...] = field(default=(), repr=False)
     sections: tuple[SectionFate, ...] = ()
+    base: int = 0
+    own: Mapping[str, Message] = field(default_factory=dict, repr=False)
+    tight: bool = False
 
     @cached_property
     def fates(self) -> tuple[Fate, ...]:

@@ -1,8 +1,9 @@
 """Export and import: a store as JSONL, and back, without losing a byte.
 
-The first line is `{"ctxplug_export": 1}` and the last counts what stands between them:
-lines of type "entry" (the log, session by session, in order) and of type "record"
-(memories). With `ctxplug.codec` in between, any text survives, lone surrogates
+The first line is `{"ctxplug_export": 1}`, or 2 if there are forks, and the last counts what
+stands between them: lines of type "entry" (the log, session by session, in order) and of
+type "record" (memories). A fork begins with a line of type "fork", which says of what, and
+holds its own entries only. With `ctxplug.codec` in between, any text survives, lone surrogates
 included. The export of what was imported is the same file again. `memory_lines` and
 `import_memories` do so for memories alone, one record a line.
 """

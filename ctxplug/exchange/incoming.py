@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, TypeAlias
 
+from ctxplug.audit.entering import with_entries
 from ctxplug.errors import ConflictError
 from ctxplug.exchange.lines import Item, read_items
-from ctxplug.exchange.outgoing import same_but_for_access
+from ctxplug.exchange.outgoing import AUDIT, same_but_for_access
 from ctxplug.guards import Guards
 from ctxplug.messages import Message
 from ctxplug.plugins import Plugins
 from ctxplug.recall.indexing import index_form
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace, Scope, namespace_key
-from ctxplug.storage import Append, Backend, Entry, Op, Put, Stream, Touch
+from ctxplug.storage import Append, Backend, Entry, Fork, Op, Put, Stream, Touch
 from ctxplug.transcripts.files import fault
 
 _Key: TypeAlias = tuple[Namespace, str | None]
@@ -49,7 +50,7 @@ def import_export(path: str, backend: Backend, plugins: Plugins) -> ImportReceip
         (namespace, session), items = _guarded(guards, batch)
         ops = _operations(backend, (namespace, session), items)
         if ops:
-            backend.write(*ops)
+            backend.write(*with_entries(backend, ops, "import"))
         written = sum(isinstance(op, Append | Put) for op in ops)
         sessions += bool(ops) and session is not None
         entries += written if session is not None else 0
@@ -66,18 +67,36 @@ def examine_export(path: str) -> None:
 
 def _batches(path: str) -> Iterator[_Batch]:
     """Yield the sessions of the file, and each namespace's records, checked to be whole."""
-    seen: set[_Key] = set()
+    seen: dict[_Key, int] = {}
     for key, group in groupby(read_items(path), _key):
         items = list(group)
+        if key[1] == AUDIT:
+            raise fault(path, items[0].line, "an audit log belongs to the store it was made in")
         if key in seen:
             reason = f"{_called(key)} came before; its lines belong together"
             raise fault(path, items[0].line, reason)
-        seen.add(key)
-        for version, item in enumerate(items, 1):
-            if isinstance(item.content, Entry) and item.content.version != version:
-                found = f"version {item.content.version} where {version} is next"
-                raise fault(path, item.line, f"{_called(key)} has {found}")
+        seen[key] = _checked(path, key, items, seen)
         yield key, items
+
+
+def _checked(path: str, key: _Key, items: Sequence[Item], seen: Mapping[_Key, int]) -> int:
+    """Return the newest version of a session; raise TranscriptError if it has a gap."""
+    version = 0
+    for item in items:
+        content = item.content
+        if isinstance(content, Fork):
+            length = seen.get((key[0], content.parent), 0)
+            upto = content.upto if type(content.upto) is int else 0
+            if version or not 0 < upto <= length:
+                found = f"{content.upto!r:.40} entries of {content.parent!r}, which has {length}"
+                raise fault(path, item.line, f"{_called(key)} cannot be a fork of {found} here")
+            version = upto
+        elif isinstance(content, Entry):
+            version += 1
+            if content.version != version:
+                found = f"version {content.version} where {version} is next"
+                raise fault(path, item.line, f"{_called(key)} has {found}")
+    return version
 
 
 def _guarded(guards: Guards, batch: _Batch) -> _Batch:
@@ -91,6 +110,8 @@ def _guarded_item(guards: Guards, scope: Scope, item: Item) -> Item:
     content = item.content
     if isinstance(content, MemoryRecord):
         return replace(item, content=guards.admit(content, scope))
+    if isinstance(content, Fork):
+        return item
     rest = {key: value for key, value in content.body.items() if key != "message"}
     body = _redacted(rest, lambda text: guards.redact(text, scope))
     if "message" in content.body:
@@ -119,7 +140,7 @@ def _operations(backend: Backend, key: _Key, items: Sequence[Item]) -> list[Op]:
         return [op for item in items for op in _put(backend, item)]
     stream = Stream(namespace, session)
     found = backend.head(stream)
-    if found and backend.read(stream) == [item.content for item in items]:
+    if found and _is_there(backend, stream, items):
         return []
     if found:
         raise ConflictError(
@@ -131,8 +152,23 @@ def _operations(backend: Backend, key: _Key, items: Sequence[Item]) -> list[Op]:
     return [op for item in items for op in _appended(item)]
 
 
+def _is_there(backend: Backend, stream: Stream, items: Sequence[Item]) -> bool:
+    """Say whether the session holds what the file says, and shares what it says."""
+    first = items[0].content
+    if not isinstance(first, Fork):
+        own = len(backend.lineage(stream)) == 1
+        return own and backend.read(stream) == [item.content for item in items]
+    told = {info.session: (info.parent, info.forked) for info in backend.sessions(stream.namespace)}
+    if told[stream.session] != (first.parent, first.upto):
+        return False
+    return backend.read(stream, after=first.upto) == [item.content for item in items[1:]]
+
+
 def _appended(item: Item) -> Iterator[Op]:
     entry = item.content
+    if isinstance(entry, Fork):
+        yield entry
+        return
     assert isinstance(entry, Entry)
     terms, traits = _form(entry) if item.searchable else (None, 0)
     yield Append(

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ctxplug import codec
+from ctxplug.audit.entering import with_entries
 from ctxplug.errors import CtxplugError, GuardError, InvalidValueError, TranscriptError
 from ctxplug.guards import Guards
 from ctxplug.memories.remember import new_memory
@@ -85,7 +86,7 @@ def import_memories(
             else:
                 new[key] = Put(record, *index_form(record.content))
         if new:
-            backend.write(*new.values())
+            backend.write(*with_entries(backend, [*new.values()], "import"))
         imported += len(new)
     return MemoryReceipt(imported, tuple(present), tuple(faults))
 

@@ -7,29 +7,41 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ctxplug import codec
-from ctxplug.exchange.lines import FORMAT, entry_data
+from ctxplug.exchange.lines import FORMAT, WITH_FORKS, entry_data, fork_data
 from ctxplug.recall.text import terms
 from ctxplug.records import MemoryRecord
-from ctxplug.scope import Namespace
-from ctxplug.storage import Archived, Backend, Entry, Stream, Where
+from ctxplug.scope import RESERVED, Namespace
+from ctxplug.storage import Archived, Backend, Entry, SessionInfo, Stream, Where
 from ctxplug.storage.backend import entry_record
 from ctxplug.transcripts import EXPORT_MARK
 
 PAGE = 250
+TRACES, AUDIT = f"{RESERVED}trace:", f"{RESERVED}audit"
 
 
-def export_lines(backend: Backend, namespaces: Sequence[Namespace]) -> Iterator[bytes]:
+def export_lines(
+    backend: Backend, namespaces: Sequence[Namespace], *, traces: bool = False
+) -> Iterator[bytes]:
     """Yield the lines of an export of `namespaces`, each ending in a newline.
 
-    Take it while nobody writes, or of a backup: what is written meanwhile may be missing.
+    Traces, the steps by which past windows are made again, are left out unless asked for;
+    audit logs are, as they have an export that can be verified. Take it while nobody writes,
+    or of a backup: what is written meanwhile may be missing.
     """
-    yield _line({EXPORT_MARK: FORMAT})
-    counts = {"entries": 0, "records": 0}
-    for namespace in namespaces:
+    left_out = (AUDIT,) if traces else (AUDIT, TRACES)
+    infos = {namespace: backend.sessions(namespace) for namespace in namespaces}
+    forks = sum(info.parent is not None for some in infos.values() for info in some)
+    yield _line({EXPORT_MARK: WITH_FORKS if forks else FORMAT})
+    counts = {"entries": 0, "records": 0, **({"forks": forks} if forks else {})}
+    for namespace, some in infos.items():
         indexed: set[str] = set()
-        for info in backend.sessions(namespace):
+        for info in some:
+            if info.session.startswith(left_out):
+                continue
             stream = Stream(namespace, info.session)
-            for entry, record in _entries(backend, stream, info.version):
+            if info.parent is not None:
+                yield _line(fork_data(stream, info))
+            for entry, record in _entries(backend, stream, info):
                 if record is not None:
                     indexed.add(record.id)
                 counts["entries"] += 1
@@ -42,11 +54,11 @@ def export_lines(backend: Backend, namespaces: Sequence[Namespace]) -> Iterator[
 
 
 def _entries(
-    backend: Backend, stream: Stream, head: int
+    backend: Backend, stream: Stream, info: SessionInfo
 ) -> Iterator[tuple[Entry, MemoryRecord | None]]:
-    """Yield each entry with the record that it is found by, None if it is not searchable."""
-    after = 0
-    while entries := backend.read(stream, after=after, before=head + 1, limit=PAGE):
+    """Yield each own entry with the record it is found by, None if it is not searchable."""
+    after, end = info.forked, info.version + 1
+    while entries := backend.read(stream, after=after, before=end, limit=PAGE):
         after = entries[-1].version
         own = {e.version: entry_record(e) for e in entries if "message" in e.body}
         where = Where(stream.namespace, ids=[record.id for record in own.values()])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from ctxplug.access.guarding import is_hidden, rule_classes
 from ctxplug.compression.sentences import split
 from ctxplug.errors import GuardError
 from ctxplug.memories.capture_rules import Rule, leaning, pasted, rules, vetoes
@@ -124,8 +125,8 @@ class Capture:
             if stored is not None:
                 touches.append(Touch(record.namespace, (stored.id,), record.created_at))
             elif not fresh.like(record):
-                if same is not None:
-                    record = record.evolve(id=new_id())  # it held before, and holds again
+                if same is not None or is_hidden(self._backend, record):
+                    record = record.evolve(id=new_id())  # it held before, or is another's
                 fresh.add(record)
                 records.append(record)
         puts = [Put(record, *index_form(record.content)) for record in records]
@@ -159,13 +160,13 @@ class Capture:
         if self._known is None:
             where = Where(namespace, kinds=KINDS, now=now, valid_at=now)
             self._known = _Known(self._backend.find(where, limit=KNOWN))
-        if same is not None and _holds(same, now):
-            return same
-        for id in self._known.like(record):
-            held = self._backend.get(namespace, id)  # by now it may be forgotten, or past
-            if held is not None and _holds(held, now):
-                return held
-        return None
+        known = [] if same is None else [same]
+        known += filter(None, (self._backend.get(namespace, id) for id in self._known.like(record)))
+        if not known:
+            return None
+        rules = rule_classes(self._backend, namespace)  # others may not see what says the same
+        held = (one for one in known if _holds(one, now) and rules(one) == rules(record))
+        return next(held, None)  # by now it may be forgotten, or past
 
 
 class _Known:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+from ctxplug.access.guarding import rule_classes
 from ctxplug.errors import InvalidValueError, NotFoundError
 from ctxplug.memories.statements import Slot, Statement, statement_of
 from ctxplug.memories.tiers import own, with_own
@@ -56,6 +57,9 @@ def placed(
     if keyed is None:
         return new, []
     others = rivals(backend, new, keyed, now)
+    if others:  # what other agents may see is not changed by what these say
+        rules = rule_classes(backend, new.namespace)
+        others = [one for one in others if rules(one) == rules(new)]
     changed = [pair for chain in timeline([*others, new], keyed) for pair in chain]
     begun = next((after for before, after in changed if before is new), new)
     return begun, [pair for pair in changed if pair[0] is not new]

@@ -65,7 +65,7 @@ def verify_erased(
 def _held(backend: Backend, namespace: Namespace, marks: Marks) -> Iterator[tuple[str, bytes]]:
     """Yield the name and mark of every entry and record."""
     for info in backend.sessions(namespace):
-        after, stream = 0, Stream(namespace, info.session)
+        after, stream = info.forked, Stream(namespace, info.session)
         while entries := backend.read(stream, after=after, limit=PAGE):
             after = entries[-1].version
             for entry in entries:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ctxplug.access.guarding import rule_classes
 from ctxplug.compression import Summarizer
 from ctxplug.errors import GuardError
 from ctxplug.memories.capacity import evicted
@@ -69,11 +70,13 @@ class Maintenance:
         return report
 
     def _superseded(self, records: Records) -> Sequence[Step]:
-        chains = timeline(self._living(records), self.policy.always_long)
+        groups = self._under_the_same_rules(records)
+        chains = (chain for one in groups for chain in timeline(one, self.policy.always_long))
         return [_superseding(chain) for chain in chains]
 
     def _merged(self, records: Records) -> Sequence[Step]:
-        return [_merging(merger) for merger in mergers(self._living(records), self.policy)]
+        groups = self._under_the_same_rules(records)
+        return [_merging(merger) for one in groups for merger in mergers(one, self.policy)]
 
     def _promoted(self, records: Records) -> Sequence[Step]:
         found = []
@@ -90,6 +93,14 @@ class Maintenance:
         living = list(self._living(records))
         gone = evicted(living, self.steps.now, self.policy, scorer, self.steps.note)
         return [_gone("evicted", record) for record in gone]
+
+    def _under_the_same_rules(self, records: Records) -> Iterable[list[MemoryRecord]]:
+        """Return what is alive, together what the same agents may read and write."""
+        rules = rule_classes(self.steps.backend, self.steps.scope.namespace)
+        groups: dict[Hashable, list[MemoryRecord]] = {}
+        for record in self._living(records):
+            groups.setdefault(rules(record), []).append(record)
+        return groups.values()
 
     def _living(self, records: Records) -> Iterator[MemoryRecord]:
         now = self.steps.now

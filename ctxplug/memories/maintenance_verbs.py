@@ -53,8 +53,9 @@ class MaintenanceVerbs:
     ) -> MaintenanceReport:
         """Remove what expired, consolidate, remove what there is no room for, and archive.
 
-        The report says what was done, or with `dry_run` what would be; `maintenance_log`
-        keeps it. `stopped` is asked between two writes whether to end early.
+        Sessions go that ended longer ago than the session policy retains them. The report
+        says what was done, or with `dry_run` what would be; `maintenance_log` keeps it.
+        `stopped` is asked between two writes whether to end early.
         """
         from ctxplug.memories.maintenance import Maintenance
 
@@ -62,6 +63,7 @@ class MaintenanceVerbs:
             maintenance.expire()
             maintenance.consolidate()
             maintenance.evict()
+            self._retire_ended(maintenance.steps)
             self._archive_cold(maintenance.steps)
 
         return self._maintained("maintain", work, dry_run, stopped)
@@ -132,6 +134,24 @@ class MaintenanceVerbs:
                 self._tell(f"memory.{change.what}", id=change.id, into=change.into)
             self._tell("maintenance.done", run=report.run, verb=verb, counts=report.counts)
         return report
+
+    def _retire_ended(self, steps: Steps) -> None:
+        """Remove the sessions that ended long ago, where the session policy says so."""
+        from ctxplug.memories.report import Change
+        from ctxplug.memories.steps import Step
+
+        memory = cast(Any, self)
+        age = memory.session_policy.time("retain")
+        if age is None or steps.stopped():
+            return
+        report = memory._retire(age, steps.dry, stopped=steps.stopped)
+        changes = tuple(Change("retired", session) for session in report.sessions)
+        if changes and steps.dry:
+            steps.done += changes
+        elif changes:
+            steps.written([Step(changes, {}, {})])
+        for session, forks in report.kept.items():
+            steps.note(f"The session {session!r} stays, because of its forks: {', '.join(forks)}.")
 
     def _archive_cold(self, steps: Steps) -> None:
         """Archive what was not used for as long as the policy says."""

@@ -12,15 +12,18 @@ from ctxplug.storage import Entry
 
 STREAM = "ctxplug:maintenance"  # the stream's name among the sessions of its namespace
 CHANGES, RUN, SUMMARISED = "changes", "run", "summarised"
-WHAT = ("expired", "superseded", "merged", "promoted", "summarised", "evicted", "archived")
+WHAT = (
+    "expired", "superseded", "merged", "promoted", "summarised", "evicted", "retired", "archived",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One memory that was `expired`, `merged`, ...; `id` names it, `into` what it became.
 
-    `into` is the id of the memory that it was merged into or superseded by, the tier that it
-    was promoted to, or of a session's summary the messages it is about, such as "trip@1-40".
+    What was `retired` is a session, and what was `archived` may be one. `into` is the id of
+    the memory that it was merged into or superseded by, the tier that it was promoted to, or
+    of a session's summary the messages it is about, such as "trip@1-40".
     There is no text of a memory here: the log outlives what is forgotten.
     """
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ctxplug.records import TIERS, MemoryRecord
 from ctxplug.scope import Scope, namespace_key
-from ctxplug.storage import Backend, Where, conversations
+from ctxplug.storage import Backend, Stream, Where, conversations
 from ctxplug.tokens import TokenCounter
 
 MESSAGE = "message"
@@ -77,12 +77,20 @@ def collect(backend: Backend, scope: Scope, counter: TokenCounter) -> MemoryStat
 
 
 def _messages(backend: Backend, scope: Scope) -> int:
-    """Count the messages of the session that can be found, in its archived part too."""
+    """Count the messages of the session that can be found, archived and before a fork too."""
     where = Where(scope.namespace, kinds=[MESSAGE], session=scope.session)
-    live = backend.count(where)
-    infos = backend.sessions(scope.namespace)
-    shelved = any(info.archived for info in infos if info.session == scope.session)
-    return live + (len(backend.archived(where)) if shelved else 0)
+    archived = {i.session: i.archived for i in backend.sessions(scope.namespace)}
+    *past, _ = backend.lineage(Stream(scope.namespace, scope.session))
+    count = backend.count(where)
+    count += len(backend.archived(where)) if archived.get(scope.session) else 0
+    first = 1
+    for session, last in past:
+        ids = [f"{session}@{version}" for version in range(first, last + 1)]
+        part = replace(where, session=session, ids=ids)
+        count += backend.count(part)
+        count += len(backend.archived(part)) if archived.get(session) else 0
+        first = last + 1
+    return count
 
 
 def _archived(backend: Backend, scope: Scope) -> int:

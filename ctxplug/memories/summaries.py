@@ -49,7 +49,7 @@ def stretches(
     done = _done(backend, namespace)
     idle = now - timedelta(seconds=float(policy.session_idle))  # type: ignore[arg-type]
     for info in conversations(backend, namespace):
-        at = done.get(info.session, 0)
+        at = max(done.get(info.session, 0), info.forked)
         while info.updated_at <= idle and at < info.version:
             stream = Stream(namespace, info.session)
             entries = backend.read(stream, after=at, kinds=[MESSAGE], limit=MOST)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ctxplug.access.guarding import beneath, require_all
 from ctxplug.errors import InvalidValueError, StorageError
 from ctxplug.recall.recalled import Recalled
 from ctxplug.scope import Namespace
@@ -81,6 +82,7 @@ class RecordSearch:
                 " memory.reindex('wordllama').",
                 path="embedder",
             )
+        require_all(self._backend, self._namespace, "write")
         made = queue.reindex(self._namespace, progress)
         self._queue, self._lost = queue, None
         return made
@@ -106,4 +108,4 @@ def _queue(backend: Backend, embedder: Any) -> EmbeddingQueue:
             " a spec such as 'wordllama', or see ctxplug.recall.embedder.",
             path="embedder",
         )
-    return queue_of(backend, embedder)
+    return queue_of(beneath(backend), embedder)  # vectors are made for all, by nobody

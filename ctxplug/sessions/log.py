@@ -89,14 +89,15 @@ class SessionLog:
         self._kept = known, newest[0] if newest else None
         return known
 
-    def logged(self, entry: Entry) -> Logged:
-        """Return the message of an entry as it is sent, with its token count."""
+    def logged(self, entry: Entry, counter: TokenCounter | None = None) -> Logged:
+        """Return the message of an entry as it is sent, with its count by `counter`, or ours."""
+        counter = counter or self._counter
         message = given(entry)
         if "shaped" in entry.body:
             message = _as_sent(entry)
-        count = entry.body["tokens"].get(self._counter.name)
+        count = entry.body["tokens"].get(counter.name)
         if count is None:  # written under another counter
-            count = self._counter.count(message)
+            count = counter.count(message)
         return Logged(entry.version, message, count)
 
     def original(self, ref: str, *, in_view: bool = False) -> tuple[Message, ...]:

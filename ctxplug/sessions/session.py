@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
-from random import random
-from time import sleep
 from typing import Any
 
 from ctxplug.errors import ConflictError, InvalidValueError
 from ctxplug.messages import Logged, Message
 from ctxplug.scope import Namespace
+from ctxplug.sessions.attempts import until_written
+from ctxplug.sessions.branches import Branches
+from ctxplug.sessions.host import SessionHost
+from ctxplug.sessions.life import SessionLife
 from ctxplug.sessions.log import SessionLog, given
-from ctxplug.storage import Append, Backend, Delete, Op
-from ctxplug.storage.kept import KEPT, Kept, Run, from_runs, to_runs, without
-
-LONGEST_PAUSE = 0.05  # seconds before an edit is tried again
-
-Add = Callable[[Sequence[Message], Sequence[Op]], list[Message]]
+from ctxplug.storage import Append, Backend, Op
+from ctxplug.storage.kept import KEPT, Kept, Run, to_runs, without
 
 
-class Session:
+class Session(SessionLife, Branches):
     """The session a memory writes to; `id` is unique within the namespace.
 
-    An edit (`keep`) decides which of its messages are in view from now on: in windows, in
-    `memory.messages()` and here. It is an entry of the log, from which nothing is removed.
+    An edit (`keep`, `restore`) decides which of its messages are in view from now on: in
+    windows, in `memory.messages()` and here. It is an entry of the log, from which nothing is
+    removed.
     """
 
-    def __init__(self, backend: Backend, log: SessionLog, add: Add) -> None:
+    def __init__(self, backend: Backend, log: SessionLog, host: SessionHost) -> None:
         self._backend = backend
         self._log = log
-        self._add = add
+        self._host = host
 
     @property
     def id(self) -> str:
@@ -92,17 +91,14 @@ class Session:
         """
         runs = _runs(versions)
         messages = list(then)
-        pause = 0.001
-        while True:
-            head, in_view = self._in_view(runs, expected)
-            left = [] if recallable else from_runs(without(in_view, runs))
-            try:
-                return self._add(messages, [self._edit(runs, note, head), *self._unlisted(left)])
-            except ConflictError:
-                if expected is not None:
-                    raise
-                sleep(random() * pause)  # others write at the same moment
-                pause = min(2 * pause, LONGEST_PAUSE)
+        more = {"note": dict(note)} if note else {}
+
+        def attempt() -> list[Message]:
+            head, before = self._in_view(runs, expected)
+            ops = self._edit_ops(head, before, runs, recallable=recallable, **more)
+            return self._host.add(messages, ops)
+
+        return until_written(attempt) if expected is None else attempt()
 
     async def alog(self, **options: Any) -> list[Logged]:
         """Async twin of `log`."""
@@ -137,16 +133,36 @@ class Session:
             )
         return head, in_view
 
-    def _edit(self, runs: Sequence[Any], note: Mapping[str, Any] | None, head: int) -> Append:
-        body = {"runs": [list(run) for run in runs], **({"note": dict(note)} if note else {})}
-        return Append(
-            stream=self._log.stream,
+    def _viewed(self) -> list[Run]:
+        """Return the runs of what is in view."""
+        head, kept = self.head, self._log.kept()
+        return kept.up_to(max(head, kept.version))
+
+    def _edit_ops(
+        self,
+        head: int,
+        before: Sequence[Run],
+        after: Sequence[Run],
+        *,
+        recallable: bool = False,
+        **more: Any,
+    ) -> list[Op]:
+        """Return what makes the view `after` of `before`, at version `head` and at no other."""
+        from ctxplug.sessions.recallable import RecallChange, recall_change  # at first use
+
+        stream = self._log.stream
+        change = (
+            RecallChange() if recallable else recall_change(self._backend, stream, before, after)
+        )
+        edit = Append(
+            stream=stream,
             kind=KEPT,
-            body=body,
+            body={"runs": [list(run) for run in after], **more, **change.to_dict()},
             created_at=datetime.now(UTC),
             pinned=True,
             expected=head,
         )
+        return [edit, *change.ops]
 
     def _moved(self, expected: int, head: int) -> ConflictError:
         return ConflictError(
@@ -155,10 +171,6 @@ class Session:
             expected=expected,
             found=head,
         )
-
-    def _unlisted(self, versions: Iterable[int]) -> list[Op]:
-        """Return what takes messages out of recall; their entries stay."""
-        return [Delete(self.namespace, f"{self.id}@{version}") for version in versions]
 
 
 def _runs(versions: Iterable[int]) -> list[list[int]]:

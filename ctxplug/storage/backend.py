@@ -5,15 +5,16 @@ versions 1, 2, 3, ..., immutable) and **records** (documents by id, found by fil
 keyword and, where the backend declares it, by vector).
 
 1. `write(*ops)` applies all of its operations or none, and returns when they are durable
-   as the backend promises. It returns one int per operation: the version of an Append, the
-   number of records touched by the others. An Append with `expected` fails with
-   ConflictError unless the stream's newest version is `expected`, and a write with an
-   Expect unless its record is stored so before anything of the write is applied.
+   as the backend promises. It returns one int per operation: the version of an Append, that
+   at which a Fork begins, the number of records touched by the others. An Append with
+   `expected` fails with ConflictError unless the stream's newest version is `expected`, and a
+   write with an Expect unless its record is stored so before anything of it is applied.
 2. An Append with `terms` is also a record, `entry_record(entry)`, without being stored
    twice: `get`, `find` and `search` see it. Deleting that record leaves the log as it is.
 3. A namespace is part of every key. Nothing written under one is ever seen from another:
    not in results, not in counts, not in errors. A namespace does not contain its children.
-   Its labels are as `ctxplug.scope.to_namespace` makes them.
+   Its labels are as `ctxplug.scope.to_labels` makes them. `namespaces` leaves out those
+   whose first label is PRIVATE, unless the first of the prefix is.
 4. Reads see every write that returned before they began. `read` yields entries in order of
    version, from either end.
 5. `terms` are words separated by spaces, made by `ctxplug.recall.text` for indexing and
@@ -22,8 +23,8 @@ keyword and, where the backend declares it, by vector).
 7. Everything may be called from any thread. The sync methods are the law; `arun` runs a
    whole unit of work on the backend's own worker threads, and nothing awaits inside a
    transaction, so a cancelled caller never leaves half a write.
-8. `capabilities` names what works beyond this: "keyword", "vector", "archive", "backup",
-   "durable" (survives the process). What is not named raises UnsupportedError.
+8. `capabilities` names what works beyond this: "keyword", "vector", "archive", "fork",
+   "backup", "durable" (survives the process). What is not named raises UnsupportedError.
 9. `close` may be called twice; every other call after it raises ClosedError. Errors are in
    the family of StorageError, with the cause chained.
 10. With "vector": an Embed gives a record the vector of its content, and a Put takes it
@@ -40,13 +41,20 @@ keyword and, where the backend declares it, by vector).
    brings them back as they were, but for vectors. To `read`, `head` and `sessions` nothing
    changes. An archived record is found by `archived` alone: a Delete removes it, an Append
    or Put under its id takes its place, nothing else sees it.
+13. With "fork": a Fork lets a stream that is empty read as the first entries of another of
+   its namespace, followed by its own. To `read`, `head` and `expected` it is one gapless
+   log; nothing is copied, and what the other gains later is not in it. An entry tells the
+   stream it was read from, but the record that it is stays that of the session that said
+   it: `lineage` tells which. What archives, erases or exports a stream is about its own
+   entries. A stream that has forks is erased only together with them.
 """
 
 from __future__ import annotations
 
 import contextvars
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -55,7 +63,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 from ctxplug.errors import UnsupportedError
 from ctxplug.messages import Message
 from ctxplug.records import MemoryRecord
-from ctxplug.scope import RESERVED, Namespace
+from ctxplug.scope import PRIVATE, RESERVED, Namespace
 from ctxplug.storage.erasure import EraseReceipt
 from ctxplug.storage.workers import Workers
 
@@ -95,6 +103,8 @@ class Append:
     """Add an entry at the end of `stream`; `pinned` entries can be read alone.
 
     `traits` says what its text is like (`ctxplug.recall.traits`); backends only keep it.
+    `unless` is (kind, version): if the stream has come to that version, and has no pinned
+    entry of that kind above it, the write succeeds, else it fails with ConflictError.
     """
 
     stream: Stream
@@ -106,15 +116,21 @@ class Append:
     terms: str | None = None
     traits: int = 0
     expected: int | None = None
+    unless: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store `record` under its namespace and id, replacing what is there."""
+    """Store `record` under its namespace and id, replacing what is there.
+
+    With `version` it is what a Delete took away: the record of the session's own entry of that
+    version (rule 2), which it is again unless that is archived.
+    """
 
     record: MemoryRecord
     terms: str | None = None
     traits: int = 0
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +229,24 @@ class Unarchive:
     most: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Let `stream`, which is empty, read as the first `upto` entries of the session `parent`.
+
+    The version of its first own entry is upto + 1; the parent may be a fork, or archived.
+    Fails with ConflictError unless `stream` is empty and the parent has that many entries.
+    `created_at` is when the stream begins, None: now.
+    """
+
+    stream: Stream
+    parent: str
+    upto: int
+    created_at: datetime | None = None
+
+
 Op: TypeAlias = (
     Append
+    | Fork
     | Put
     | Delete
     | Expect
@@ -300,7 +332,8 @@ class Glance:
 class SessionInfo:
     """One stream: its newest version, when it began and last grew, and what is `archived`.
 
-    That is the version up to which its entries are in the archive, 0 if none is.
+    That is the version up to which its own entries are in the archive, 0 if none is. A fork
+    has a `parent`; its entries up to version `forked` are not its own.
     """
 
     session: str
@@ -308,6 +341,8 @@ class SessionInfo:
     created_at: datetime
     updated_at: datetime
     archived: int = 0
+    parent: str | None = None
+    forked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +404,19 @@ def entry_record(entry: Entry) -> MemoryRecord:
     )
 
 
+def is_listed(namespace: Namespace, prefix: Namespace) -> bool:
+    """Say whether `namespaces(prefix)` tells of `namespace`, if it holds anything (rule 3)."""
+    own = namespace[0] == PRIVATE and tuple(prefix[:1]) != (PRIVATE,)
+    return not own and namespace[: len(prefix)] == tuple(prefix)
+
+
+def record_ids(backend: Backend, stream: Stream, versions: Iterable[int]) -> set[str]:
+    """Return the ids of the records that entries of `stream` are, those of its past included."""
+    lineage = backend.lineage(stream)
+    owners, ends = [name for name, _ in lineage], [last for _, last in lineage[:-1]]
+    return {f"{owners[bisect_left(ends, version)]}@{version}" for version in versions}
+
+
 def conversations(backend: Backend, namespace: Namespace) -> list[SessionInfo]:
     """Return the sessions of `namespace` without ctxplug's own logs, in order of creation."""
     return [info for info in backend.sessions(namespace) if not info.session.startswith(RESERVED)]
@@ -428,12 +476,27 @@ class Backend(ABC):
         """Remove everything of `namespace`, leaving no copy of its text in the store."""
 
     @abstractmethod
+    def erase_session(self, namespace: Namespace, session: str, *others: str) -> EraseReceipt:
+        """Remove the own entries of sessions, and the records that these are, as `erase` does.
+
+        Other records of `namespace` stay. Raises ConflictError, and removes nothing, if one
+        of the sessions has a fork that is not among them.
+        """
+
+    @abstractmethod
     def check(self) -> CheckReport:
         """Examine the store: its own invariants and those of the engine beneath."""
 
     @abstractmethod
     def close(self) -> None:
         """Finish pending writes and release everything."""
+
+    def lineage(self, stream: Stream) -> list[tuple[str, int]]:
+        """Return the sessions whose entries `stream` reads, oldest first.
+
+        Each comes with the last version that is its own; the last is the stream itself.
+        """
+        return [(stream.session, self.head(stream))]
 
     def search(
         self,
@@ -541,6 +604,10 @@ class Backend(ABC):
         """Async twin of `head`."""
         return await self.arun(partial(self.head, stream))
 
+    async def alineage(self, stream: Stream) -> list[tuple[str, int]]:
+        """Async twin of `lineage`."""
+        return await self.arun(partial(self.lineage, stream))
+
     async def asessions(self, namespace: Namespace) -> list[SessionInfo]:
         """Async twin of `sessions`."""
         return await self.arun(partial(self.sessions, namespace))
@@ -576,6 +643,12 @@ class Backend(ABC):
     async def aerase(self, namespace: Namespace) -> EraseReceipt:
         """Async twin of `erase`."""
         return await self.arun(partial(self.erase, namespace))
+
+    async def aerase_session(
+        self, namespace: Namespace, session: str, *others: str
+    ) -> EraseReceipt:
+        """Async twin of `erase_session`."""
+        return await self.arun(partial(self.erase_session, namespace, session, *others))
 
     async def acheck(self) -> CheckReport:
         """Async twin of `check`."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxplug.errors import InvalidValueError
 from ctxplug.records import MemoryRecord
-from ctxplug.scope import Namespace, to_namespace
+from ctxplug.scope import RESERVED, Namespace, check_label, to_labels
 from ctxplug.times import to_datetime
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ SALT = 16
 class EraseReceipt:
     """What `erase` removed; `remaining` counts what a search found afterwards: nothing.
 
-    `archived` of the `entries` and `records` were in the archive. `salt` and `marks` let
-    `AgentMemory.verify_erased` tell whether any of it has come back.
+    `entries` are those of conversations; what ctxplug keeps beside them (traces, usage) is
+    removed and marked as well. `archived` of the `entries` and `records` were in the archive.
+    `salt` and `marks` let `AgentMemory.verify_erased` tell whether any of it has come back.
+    `sessions` names those that `erase_session` removed; without any, it was the whole namespace.
     """
 
     namespace: Namespace
@@ -43,6 +45,7 @@ class EraseReceipt:
     archived: int = 0
     salt: bytes = field(default=b"", repr=False)
     marks: bytes = field(default=b"", repr=False)
+    sessions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the receipt as JSON data; `from_dict` is the exact inverse."""
@@ -56,6 +59,7 @@ class EraseReceipt:
             "erased_at": self.erased_at.isoformat(),
             "salt": _text(self.salt),
             "marks": _text(self.marks),
+            **({"sessions": list(self.sessions)} if self.sessions else {}),
         }
 
     @classmethod
@@ -63,7 +67,7 @@ class EraseReceipt:
         """Read a receipt back; raise InvalidValueError if `data` is none."""
         try:
             receipt = cls(
-                namespace=to_namespace(data["namespace"]),
+                namespace=to_labels(data["namespace"]),
                 entries=_count(data["entries"]),
                 records=_count(data["records"]),
                 vectors=_count(data["vectors"]),
@@ -72,6 +76,7 @@ class EraseReceipt:
                 erased_at=to_datetime(data["erased_at"]),
                 salt=_bytes(data["salt"]),
                 marks=_bytes(data["marks"]),
+                sessions=tuple(check_label(s, "session") for s in data.get("sessions", ())),
             )
         except (KeyError, TypeError, ValueError) as exc:
             raise InvalidValueError(f"This is no receipt of an erasure: {exc!r:.120}.") from exc
@@ -143,15 +148,19 @@ def receipt_of(
     It includes `before`, that of an erasure that was not finished.
     """
     marks = Marks(before.salt if before else None)
+    counts["entries"] = 0
     for entry in marked:
         marks.add_entry(entry)
+        counts["entries"] += not entry.stream.session.startswith(RESERVED)
     for record in others:
         marks.add_record(record)
     if before is not None:
         marks.add_all(marks_of(before))
         counts = {name: count + getattr(before, name) for name, count in counts.items()}
     salt, made = marks.salt, marks.to_bytes()
-    return EraseReceipt(namespace, erased_at=erased_at, salt=salt, marks=made, **counts)
+    return EraseReceipt(
+        namespace, erased_at=erased_at, salt=salt, marks=made, sessions=(), **counts
+    )
 
 
 def _text(data: bytes) -> str:

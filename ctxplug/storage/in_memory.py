@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from ctxplug import codec
-from ctxplug.errors import ClosedError, ConflictError, UnknownComponentError
+from ctxplug.errors import ClosedError, UnknownComponentError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
 from ctxplug.storage.backend import (
@@ -30,6 +30,7 @@ from ctxplug.storage.backend import (
     Embed,
     Entry,
     Expect,
+    Fork,
     Glance,
     Hit,
     Occurrences,
@@ -44,12 +45,21 @@ from ctxplug.storage.backend import (
     VectorState,
     Where,
     entry_record,
+    is_listed,
 )
-from ctxplug.storage.erasure import EraseReceipt, receipt_of
+from ctxplug.storage.erasure import EraseReceipt
 from ctxplug.storage.in_memory_archive import archive_log, archive_records, unarchive
-from ctxplug.storage.in_memory_space import Log, Row, Space, Spaces, Step, space_of, words_of
+from ctxplug.storage.in_memory_erasure import erase_all, erase_logs
+from ctxplug.storage.in_memory_space import Row, Space, Spaces, Step, space_of, words_of
 from ctxplug.storage.in_memory_vectors import SpaceVectors, check_stored
-from ctxplug.storage.matching import matches, require_expected
+from ctxplug.storage.matching import (
+    check_fork,
+    matches,
+    require_expected,
+    require_forkable,
+    require_head,
+    require_unmarked,
+)
 from ctxplug.storage.vectors import CAPABILITY, to_vector
 from ctxplug.times import to_datetime
 
@@ -72,7 +82,7 @@ def open_memory(argument: str) -> InMemoryBackend:
 class InMemoryBackend(Backend):
     """A store in this process, gone when it ends."""
 
-    capabilities = frozenset({"keyword", "archive"}) | CAPABILITY
+    capabilities = frozenset({"keyword", "archive", "fork"}) | CAPABILITY
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -88,6 +98,8 @@ class InMemoryBackend(Backend):
             self._require("vector")
         if any(isinstance(op, ArchiveLog | ArchiveRecords | Unarchive) for op in ops):
             self._require("archive")
+        if any(isinstance(op, Fork) for op in ops):
+            self._require("fork")
         with self._lock:
             self._refuse_closed()
             self._check_expected(ops)
@@ -108,12 +120,12 @@ class InMemoryBackend(Backend):
         """Return entries of `stream` by version range, from either end."""
         with self._lock:
             self._refuse_closed()
-            log = self._space(stream.namespace).logs.get(stream.session)
-            if log is None:
+            space, which = self._space(stream.namespace), {"kinds": kinds, "pinned": pinned}
+            if stream.session not in space.logs:
                 return []
-            found = log.read(stream, max(0, after), before, newest_first, kinds, pinned)
+            found = space.read(stream, max(0, after), before, newest_first, **which)
             rows = list(islice(found, None if limit is None else max(0, limit)))
-        return [replace(entry, body=codec.decode(body)) for entry, body in rows]
+        return [replace(entry, stream=stream, body=codec.decode(body)) for entry, body in rows]
 
     def head(self, stream: Stream) -> int:
         """Return the newest version of `stream`, 0 if there is none."""
@@ -126,18 +138,20 @@ class InMemoryBackend(Backend):
         """Return the streams of `namespace` in order of creation."""
         with self._lock:
             self._refuse_closed()
-            logs = self._space(namespace).logs.items()
-            return [
-                SessionInfo(name, log.version, log.created_at, log.updated_at, log.archived)
-                for name, log in logs
-            ]
+            return [log.info(name) for name, log in self._space(namespace).logs.items()]
+
+    def lineage(self, stream: Stream) -> list[tuple[str, int]]:
+        """Return the sessions whose entries `stream` reads, oldest first."""
+        with self._lock:
+            self._refuse_closed()
+            return self._space(stream.namespace).lineage(stream.session)
 
     def namespaces(self, prefix: Namespace = ()) -> list[Namespace]:
         """Return the namespaces that begin with `prefix`, sorted."""
         with self._lock:
             self._refuse_closed()
             held = [n for n, space in self._spaces.items() if space.in_use]
-        return sorted(n for n in held if n[: len(prefix)] == tuple(prefix))
+        return sorted(n for n in held if is_listed(n, prefix))
 
     # -- records -------------------------------------------------------------------
 
@@ -253,20 +267,14 @@ class InMemoryBackend(Backend):
         """Forget everything of `namespace`."""
         with self._lock:
             self._refuse_closed()
-            space = self._spaces.pop(namespace, Space())
-        entries = [entry for name in space.logs for entry in space.entries(Stream(namespace, name))]
-        kept = list(space.archived(namespace, None))
-        return receipt_of(
-            namespace,
-            datetime.now(UTC),
-            marked=entries,
-            others=space.own_records(namespace),
-            entries=len(entries),
-            records=len(space.rows) + len(kept),
-            vectors=len(space.vectors or ()),
-            archived=space.archive_state().entries + len(kept),
-            remaining=0,
-        )
+            return erase_all(self._spaces.pop(namespace, Space()), namespace)
+
+    def erase_session(self, namespace: Namespace, session: str, *others: str) -> EraseReceipt:
+        """Forget the own entries of sessions and the records that these are."""
+        names = tuple(dict.fromkeys((session, *others)))
+        with self._lock:
+            self._refuse_closed()
+            return erase_logs(self._space(namespace), namespace, names)
 
     def check(self) -> CheckReport:
         """Count what is there; versions are gapless by construction."""
@@ -276,7 +284,7 @@ class InMemoryBackend(Backend):
             counts = {
                 "namespaces": len(spaces),
                 "streams": sum(len(s.logs) for s in spaces),
-                "entries": sum(log.version for s in spaces for log in s.logs.values()),
+                "entries": sum(log.version - log.forked for s in spaces for log in s.logs.values()),
                 "records": sum(len(s.rows) for s in spaces),
                 "segments": sum(s.archive_state().segments for s in spaces),
             }
@@ -328,18 +336,21 @@ class InMemoryBackend(Backend):
         for op in ops:
             if isinstance(op, Expect):
                 require_expected(op, self.get(op.namespace, op.id))
-            if not isinstance(op, Append):
+            if not isinstance(op, Append | Fork):
                 continue
             if op.stream not in heads:
                 heads[op.stream] = self.head(op.stream)
-            if op.expected is not None and heads[op.stream] != op.expected:
-                raise ConflictError(
-                    f"Session {op.stream.session!r} is at version {heads[op.stream]}, not"
-                    f" {op.expected}: someone else wrote first. Read the new entries and try"
-                    " again.",
-                    expected=op.expected,
-                    found=heads[op.stream],
-                )
+            if isinstance(op, Fork):
+                parent = replace(op.stream, session=op.parent)
+                length = heads[parent] if parent in heads else self.head(parent)
+                require_forkable(op, heads[op.stream], length)
+                heads[op.stream] = op.upto
+                continue
+            require_head(op, heads[op.stream])
+            if op.unless is not None:
+                kind, after = op.unless
+                newer = self.read(op.stream, after=after, kinds=[kind], pinned=True, limit=1)
+                require_unmarked(op, heads[op.stream], bool(newer))
             heads[op.stream] += 1
 
 
@@ -347,6 +358,8 @@ def _prepared(op: Op) -> Step:
     """Return what applies `op`; whatever can fail fails here, before anything is applied."""
     if isinstance(op, Append):
         return _append(op)
+    if isinstance(op, Fork):
+        return _fork(check_fork(op))
     if isinstance(op, Put):
         return _put(op)
     if isinstance(op, Delete):
@@ -375,7 +388,7 @@ def _append(op: Append) -> Step:
 
     def step(spaces: Spaces) -> int:
         space = spaces.setdefault(op.stream.namespace, Space())
-        log = space.logs.setdefault(op.stream.session, Log(len(space.logs) + 1, at, at))
+        log = space.log(op.stream.session, at)
         log.updated_at = max(log.updated_at, at)
         version = log.version + 1
         entry = Entry(op.stream, version, op.kind, {}, at, op.agent, op.pinned)
@@ -388,12 +401,26 @@ def _append(op: Append) -> Step:
     return step
 
 
+def _fork(op: Fork) -> Step:
+    at = to_datetime(op.created_at or datetime.now(UTC))
+
+    def step(spaces: Spaces) -> int:
+        log = spaces[op.stream.namespace].log(op.stream.session, at)
+        log.parent, log.forked = op.parent, op.upto
+        return op.upto
+
+    return step
+
+
 def _put(op: Put) -> Step:
     record = MemoryRecord.from_dict(codec.decode(codec.encode(op.record.to_dict())))
     row = Row(record, words_of(op.terms), op.traits)
 
     def step(spaces: Spaces) -> int:
-        spaces.setdefault(record.namespace, Space()).put(row)
+        space = spaces.setdefault(record.namespace, Space())
+        log = space.logs.get(record.session or "") if op.version else None
+        is_own = log and op.version and max(log.archived, log.forked) < op.version <= log.version
+        space.put(row, log.number << 32 | op.version if log and op.version and is_own else None)
         return 1
 
     return step

@@ -21,7 +21,7 @@ from ctxplug.storage.segments import (
 def archive_log(space: Space, op: ArchiveLog) -> int:
     """Move entries and their records; return how many entries."""
     log = space.logs.get(op.stream.session)
-    if log is None or op.after not in (None, log.archived):
+    if log is None or op.after not in (None, log.info("").archived):
         return 0
     lines = [line for line in log.entries if line[0].version <= op.through]
     if not lines:
@@ -123,7 +123,7 @@ def _first_of(segments: list[Segment], most: int | None) -> int:
 
 
 def _unarchive_log(space: Space, stream: Stream, log: Log, most: int | None) -> int:
-    cut = 0 if most is None else max(0, log.archived - max(0, most))
+    cut = log.forked if most is None else max(log.forked, log.archived - max(0, most))
     segments = [segment for segment in log.segments if segment.last > cut]
     log.segments = [segment for segment in log.segments if segment.last <= cut]
     items = [item for segment in segments for item in unpacked(segment.data)]

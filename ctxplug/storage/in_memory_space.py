@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ctxplug import codec
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
-from ctxplug.storage.backend import Archived, ArchiveState, Entry, Stream
+from ctxplug.storage.backend import Archived, ArchiveState, Entry, SessionInfo, Stream
 from ctxplug.storage.in_memory_vectors import SpaceVectors
 from ctxplug.storage.in_memory_words import SpaceWords
 from ctxplug.storage.segments import Item, Segment, Use, holds_any, is_hit, place_of, unpacked
@@ -21,23 +21,34 @@ Line: TypeAlias = tuple[Entry, bytes]  # an entry without its body, which is kep
 
 @dataclass
 class Log:
-    """One stream: the `segments` hold its entries up to version `archived`, `entries` the rest."""
+    """One stream: the `segments` hold its entries up to version `archived`, `entries` the rest.
+
+    Those of a fork up to version `forked` are the `parent`'s.
+    """
 
     number: int
     created_at: datetime
     updated_at: datetime
+    parent: str | None = None
+    forked: int = 0
     entries: list[Line] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
 
     @property
     def archived(self) -> int:
-        """The version up to which entries are in segments."""
-        return self.segments[-1].last if self.segments else 0
+        """The version up to which entries are in segments, or the parent's."""
+        return self.segments[-1].last if self.segments else self.forked
 
     @property
     def version(self) -> int:
         """The newest version."""
         return self.archived + len(self.entries)
+
+    def info(self, session: str) -> SessionInfo:
+        """Return what is told of it."""
+        shelved = self.archived if self.segments else 0
+        times = self.created_at, self.updated_at
+        return SessionInfo(session, self.version, *times, shelved, self.parent, self.forked)
 
     def read(
         self,
@@ -48,7 +59,7 @@ class Log:
         kinds: Sequence[str] | None = None,
         pinned: bool | None = None,
     ) -> Iterator[Line]:
-        """Yield the entries asked for, from either end."""
+        """Yield those of its own entries that are asked for, from either end."""
         old = (s for s in self.segments if s.wanted(after, before, kinds, pinned))
         runs: Iterable[Segment | list[Line]] = [*old, self.entries]
         for run in reversed(list(runs)) if newest_first else runs:
@@ -82,8 +93,9 @@ class Row:
 
 @dataclass
 class Space:
-    """One namespace: its logs and its records, each in order of arrival."""
+    """One namespace: its logs, `begun` of them in all, and its records, in order of arrival."""
 
+    begun: int = 0
     logs: dict[str, Log] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
     segments: list[Segment] = field(default_factory=list)  # of records
@@ -95,6 +107,13 @@ class Space:
     def in_use(self) -> bool:
         """Whether it holds anything."""
         return bool(self.logs or self.rows or self.segments)
+
+    def log(self, session: str, at: datetime) -> Log:
+        """Return the log of a session, which begins now if there is none."""
+        if session not in self.logs:
+            self.begun += 1
+            self.logs[session] = Log(self.begun, at, at)
+        return self.logs[session]
 
     def put(self, row: Row, place: int | None = None) -> None:
         """Store `row`; a view of an entry has its `place`."""
@@ -118,8 +137,38 @@ class Space:
         """Say whether the record `id`, which is not archived, is a view of an entry."""
         return self.rows[id].words is not None and self.words.place(id) > 0
 
-    def entries(self, stream: Stream) -> Iterator[Entry]:
-        """Yield every entry of `stream`."""
+    def read(
+        self, stream: Stream, after: int, before: int | None, newest_first: bool, **which: Any
+    ) -> Iterator[Line]:
+        """Return the entries of `stream` that are asked for, those of its past too."""
+        log = self.logs[stream.session]
+        if log.parent is None:
+            return log.read(stream, after, before, newest_first, **which)
+        return self._read_past(stream, after, before, newest_first, **which)
+
+    def _read_past(
+        self, stream: Stream, after: int, before: int | None, newest_first: bool, **which: Any
+    ) -> Iterator[Line]:
+        parts = self.lineage(stream.session)
+        for session, last in reversed(parts) if newest_first else parts:
+            log = self.logs[session]
+            end = last + 1 if before is None else min(before, last + 1)
+            if log.forked < end - 1 and after < last:
+                yield from log.read(stream, after, end, newest_first, **which)
+
+    def lineage(self, session: str) -> list[tuple[str, int]]:
+        """Return the sessions that a log reads, oldest first, with the last version of each."""
+        log = self.logs.get(session)
+        parts = [(session, log.version if log else 0)]
+        while log is not None and log.parent is not None:
+            upto, session, log = log.forked, log.parent, self.logs[log.parent]
+            while upto <= log.forked and log.parent is not None:
+                session, log = log.parent, self.logs[log.parent]
+            parts.append((session, upto))
+        return parts[::-1]
+
+    def own_entries(self, stream: Stream) -> Iterator[Entry]:
+        """Yield every entry of `stream` that is its own."""
         for entry, body in self.logs[stream.session].read(stream):
             yield replace(entry, body=codec.decode(body))
 
@@ -161,7 +210,7 @@ class Space:
         """Return how much is archived."""
         every = [segment for _, segment in self._all_segments()]
         return ArchiveState(
-            entries=sum(log.archived for log in self.logs.values()),
+            entries=sum(log.archived - log.forked for log in self.logs.values()),
             records=sum(segment.items for segment in self.segments),
             segments=len(every),
             size=sum(segment.size for segment in every),

@@ -2,7 +2,8 @@
 
 An edit of a conversation (a message removed or replaced, a return to an earlier state) is
 an entry of the log like any other. The newest one decides: of what stands before it only
-the versions in its runs are in view, and all of what follows. Nothing leaves the log.
+the versions in its runs are in view, and all of what follows. Nothing leaves the log. One
+that returns to a version tells of it as `restored`; its runs are what was in view there.
 """
 
 from __future__ import annotations
@@ -23,17 +24,22 @@ Run: TypeAlias = Sequence[int]  # [first version, last version]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is in view of a log: `runs` of what stands before `version`, and all behind it."""
+    """What is in view of a log: `runs` of what stands before `version`, and all behind it.
+
+    After a return to an earlier version, `restored` is that one; else it is 0.
+    """
 
     version: int = 0
     runs: tuple[Run, ...] = ()
     note: Mapping[str, Any] = field(default_factory=dict)
+    restored: int = 0
 
     @classmethod
     def of(cls, entry: Entry) -> Kept:
         """Read a KEPT entry."""
         runs = tuple((first, last) for first, last in entry.body["runs"])
-        return cls(entry.version, runs, entry.body.get("note", {}))
+        restored = entry.body.get("restored", 0)
+        return cls(entry.version, runs, entry.body.get("note", {}), restored)
 
     def holds(self, version: int) -> bool:
         """Say whether `version` is in view."""
@@ -85,10 +91,15 @@ class Kept:
         return found[::-1]
 
 
-def newest_kept(backend: Backend, stream: Stream, *, after: int = 0) -> Kept | None:
-    """Return what the newest KEPT entry above `after` says; None if there is none."""
+def newest_kept(
+    backend: Backend, stream: Stream, *, after: int = 0, before: int | None = None
+) -> Kept | None:
+    """Return what the newest KEPT entry above `after` says, None if there is none.
+
+    With `before`, the newest below that version.
+    """
     entries = backend.read(
-        stream, after=after, kinds=[KEPT], pinned=True, newest_first=True, limit=1
+        stream, after=after, before=before, kinds=[KEPT], pinned=True, newest_first=True, limit=1
     )
     return Kept.of(entries[0]) if entries else None
 

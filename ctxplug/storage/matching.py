@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from ctxplug import codec
-from ctxplug.errors import ConflictError
+from ctxplug.errors import ConflictError, InvalidValueError
 from ctxplug.records import MemoryRecord
-from ctxplug.storage.backend import Expect, Where
+from ctxplug.storage.backend import Append, Expect, Fork, Where
 from ctxplug.times import to_datetime
 
 
@@ -37,6 +37,75 @@ def require_expected(op: Expect, stored: MemoryRecord | None, target: str = "") 
             " anew.",
             expected=int(op.record is not None),
             found=int(stored is not None),
+            target=target,
+        )
+
+
+def require_head(op: Append, head: int, target: str = "") -> None:
+    """Raise ConflictError unless `head` is the version that `op` expects its stream to be at."""
+    if op.expected is not None and head != op.expected:
+        raise ConflictError(
+            f"Session {op.stream.session!r} is at version {head}, not {op.expected}: someone"
+            " else wrote first. Read the new entries and try again.",
+            expected=op.expected,
+            found=head,
+            target=target,
+        )
+
+
+def require_unmarked(op: Append, head: int, marked: bool, target: str = "") -> None:
+    """Raise ConflictError if the stream is `marked` beyond what `op.unless` allows."""
+    _, version = op.unless or ("", 0)
+    if marked or head < version:
+        raise ConflictError(
+            f"Session {op.stream.session!r} has changed since version {version}: someone else"
+            " wrote first. Read the new entries and try again.",
+            expected=version,
+            found=head,
+            target=target,
+        )
+
+
+def check_fork(op: Fork) -> Fork:
+    """Return `op`; raise InvalidValueError if no parent could make it possible."""
+    if isinstance(op.upto, bool) or not isinstance(op.upto, int) or op.upto < 1:
+        raise InvalidValueError(
+            f"A fork shares the first entries of its parent, one or more, not {op.upto!r:.40};"
+            " begin a new session to share none.",
+            path="upto",
+        )
+    return op
+
+
+def require_forkable(op: Fork, own: int, parents: int, target: str = "") -> None:
+    """Raise ConflictError unless the stream is empty and its parent has that many entries."""
+    if own:
+        raise ConflictError(
+            f"Session {op.stream.session!r} has {own} entries already, so it cannot become a"
+            " fork; choose another name.",
+            expected=0,
+            found=own,
+            target=target,
+        )
+    if parents < op.upto:
+        raise ConflictError(
+            f"Session {op.parent!r} has {parents} entries, so it cannot be forked at"
+            f" {op.upto}; fork it where it has been.",
+            expected=op.upto,
+            found=parents,
+            target=target,
+        )
+
+
+def require_unforked(forks: Collection[str], target: str = "") -> None:
+    """Raise ConflictError if sessions that are to be erased have `forks` that are not."""
+    if forks:
+        some = ", ".join(map(repr, sorted(forks)[:5]))
+        raise ConflictError(
+            f"What is to be erased has {len(forks)} forks, which read from it: {some}. Erase"
+            " them too, in the same call or before; nothing was erased.",
+            expected=0,
+            found=len(forks),
             target=target,
         )
 

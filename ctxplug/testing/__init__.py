@@ -11,18 +11,23 @@ if TYPE_CHECKING:
     from ctxplug.testing.isolation_suite import IsolationSuite
     from ctxplug.testing.model_replies import Broken, Failure, Reply
     from ctxplug.testing.model_server import ModelServer, ServedRequest
+    from ctxplug.testing.session_machine import SessionMachine
 
 if "pytest" in sys.modules:  # asserts are rewritten only where pytest runs
     import pytest
 
     pytest.register_assert_rewrite(
         "ctxplug.testing.backend_archive_laws",
+        "ctxplug.testing.backend_fork_laws",
         "ctxplug.testing.backend_log_laws",
         "ctxplug.testing.backend_record_laws",
+        "ctxplug.testing.backend_session_laws",
         "ctxplug.testing.backend_store_laws",
         "ctxplug.testing.backend_vector_laws",
         "ctxplug.testing.embedder_suite",
         "ctxplug.testing.isolation_suite",
+        "ctxplug.testing.session_machine",
+        "ctxplug.testing.session_world",
     )
 
 __all__ = [
@@ -33,6 +38,7 @@ __all__ = [
     "ModelServer",
     "Reply",
     "ServedRequest",
+    "SessionMachine",
 ]
 
 _MODULES = {
@@ -43,6 +49,7 @@ _MODULES = {
     "ModelServer": "model_server",
     "Reply": "model_replies",
     "ServedRequest": "model_server",
+    "SessionMachine": "session_machine",
 }
 
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ctxplug.errors import ConflictError
-from ctxplug.storage import Backend, Delete, Expect, Put, Touch, Where
+from ctxplug.storage import Backend, Delete, Expect, Put, Stream, Touch, Where
 from ctxplug.testing.backend_data import NS, STREAM, at, memory, note, said
 
 
@@ -46,3 +48,41 @@ class ChangeLaws:
         assert backend.get(NS, "n") is not None
         assert backend.head(STREAM) == 1
         assert backend.write(Expect(NS, "m", touched), Delete(NS, "m")) == [1, 1]
+
+    def test_an_append_unless_something_is_marked_is_refused_once_it_is(
+        self, backend: Backend
+    ) -> None:
+        backend.write(note(1), note(2))
+        guarded = replace(note(3), unless=("mark", 2))
+        assert backend.write(guarded, note(4)) == [3, 4]
+        backend.write(replace(note(5), kind="mark"))  # not pinned: it marks nothing
+        assert backend.write(replace(guarded, unless=("mark", 4))) == [6]
+        backend.write(replace(note(7), kind="mark", pinned=True))
+        for after in (0, 6, 8):  # of the last, the stream has not come so far
+            with pytest.raises(ConflictError) as caught:
+                backend.write(Put(memory("m")), replace(guarded, unless=("mark", after)))
+            assert (caught.value.expected, caught.value.found) == (after, 7)
+        assert backend.get(NS, "m") is None
+        assert backend.write(replace(guarded, unless=("mark", 7))) == [8]
+        assert backend.write(replace(guarded, unless=("other", 0))) == [9]
+        assert backend.write(note(1, Stream(NS, "new"), unless=("mark", 0))) == [1]
+
+    def test_a_message_that_was_deleted_is_put_back_as_the_record_of_its_entry(
+        self, backend: Backend
+    ) -> None:
+        backend.write(said("one two", "one two"), said("three", "three"), note(3))
+        before, glances = backend.get(NS, "trip@1"), backend.glance(Where(NS, ids=["trip@1"]))
+        assert before is not None
+        backend.write(Delete(NS, "trip@1"))
+        assert backend.search(Where(NS), terms=["two"]) == []
+        assert backend.write(Put(before, "one two", version=1)) == [1]
+        assert backend.get(NS, "trip@1") == before
+        assert backend.glance(Where(NS, ids=["trip@1"])) == glances
+        assert [hit.record.id for hit in backend.search(Where(NS), terms=["two"])] == ["trip@1"]
+        assert backend.check().ok
+        other = before.evolve(id="x", session="nobody")  # there is no such entry
+        backend.write(Put(other, "one two", version=1))
+        assert backend.get(NS, "x") == other
+        if "fork" in backend.capabilities:
+            backend.erase_session(NS, "trip")
+            assert [record.id for record in backend.find(Where(NS))] == ["x"]

@@ -29,7 +29,7 @@ from ctxplug.testing.backend_data import (
     said,
 )
 
-CAPABILITIES = {"keyword", "vector", "archive", "backup", "durable"}
+CAPABILITIES = {"keyword", "vector", "archive", "fork", "backup", "durable"}
 
 
 class StoreLaws:

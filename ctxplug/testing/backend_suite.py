@@ -21,15 +21,25 @@ import pytest
 from ctxplug.storage import Backend
 from ctxplug.testing.backend_archive_laws import ArchiveLaws
 from ctxplug.testing.backend_change_laws import ChangeLaws
+from ctxplug.testing.backend_fork_laws import ForkLaws
 from ctxplug.testing.backend_log_laws import LogLaws
 from ctxplug.testing.backend_occurrence_laws import OccurrenceLaws
 from ctxplug.testing.backend_record_laws import RecordLaws
+from ctxplug.testing.backend_session_laws import SessionLaws
 from ctxplug.testing.backend_store_laws import StoreLaws
 from ctxplug.testing.backend_vector_laws import VectorLaws
 
 
 class MemoryBackendSuite(
-    LogLaws, RecordLaws, ChangeLaws, StoreLaws, VectorLaws, OccurrenceLaws, ArchiveLaws
+    LogLaws,
+    RecordLaws,
+    ChangeLaws,
+    StoreLaws,
+    VectorLaws,
+    OccurrenceLaws,
+    ArchiveLaws,
+    ForkLaws,
+    SessionLaws,
 ):
     """The law as tests; override the fixture `backend` to yield an open, empty backend."""
 

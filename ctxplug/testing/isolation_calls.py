@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, TypeAlias
 
 from ctxplug import AgentMemory, Message, ToolCallPart
+from ctxplug.access.verbs import Access
+from ctxplug.audit.log import AuditLog
 from ctxplug.context.sections import Section, Sections
 from ctxplug.sessions.session import Session
 from ctxplug.testing.isolation_world import (
     CHINESE,
     ENGLISH,
+    LONG_AGO,
     THEIR_ARCHIVED,
     THEIR_ID,
     THEIR_SESSION,
@@ -21,6 +25,8 @@ from ctxplug.testing.isolation_world import (
 )
 from ctxplug.tokens.ledger import UsageLedger
 from ctxplug.tools import ToolRegistry
+from ctxplug.tracing.step import Step
+from ctxplug.tracing.trace import Trace
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 AT_ONCE = timedelta(0)
@@ -30,6 +36,9 @@ ROOMS: dict[str, type] = {
     "session.": Session,
     "sections.": Sections,
     "tools.": ToolRegistry,
+    "access.": Access,
+    "audit.": AuditLog,
+    "trace.": Trace,
 }
 
 
@@ -40,6 +49,32 @@ def call(*args: Any, **options: Any) -> Arguments:
 
 def _found(memory: AgentMemory, query: str | None) -> list[Any]:
     return [*memory.recall(f"violin {ENGLISH}", k=9), *memory.recall(CHINESE, k=9)]
+
+
+def _their_anchor() -> dict[str, Any]:
+    chains = {THEIR_ID: {"links": 1, "hash": THEIR_ID * 2}}
+    return {"ctxplug_audit_anchor": 1, "of": "namespace", "chains": chains}
+
+
+def _their_step() -> Step:
+    data = {"head": 3, "base": 0, "hash": THEIR_ID * 2, "tokens": {"messages": 5}, "messages": 3}
+    sizes = {"budget": 900, "limit": 900, "margin": 0.0, "counter": "estimate:o200k"}
+    return Step(
+        id=THEIR_ID[:16],
+        trace=THEIR_ID,
+        parent=None,
+        kind="window",
+        name="balanced",
+        started_at=LONG_AGO,
+        duration=0.0,
+        outcome="ok",
+        session=THEIR_SESSION,
+        data={**data, **sizes, "policy": "balanced", "compactions": 0},
+    )
+
+
+def _heard(steps: Any) -> None:
+    pass
 
 
 def add_one(number: int) -> int:
@@ -130,6 +165,30 @@ CALLS: dict[str, Callable[[], list[Arguments]]] = {
     "session.note": list,
     "session.log": lambda: [call(), call(last=9), call(kept=False)],
     "session.keep": lambda: [call([1]), call((), [Message("user", "Anew")], note={"by": "me"})],
+    "session.state": list,
+    "session.info": lambda: [call()],
+    "session.suspend": lambda: [call("so long"), call()],
+    "session.resume": lambda: [call()],
+    "session.complete": lambda: [call(), call()],
+    "session.fail": lambda: [call("an error")],
+    "session.update": lambda: [call({"k": "v"}), call({"k": None})],
+    "session.snapshot": lambda: [call("v1", "a note")],
+    "session.snapshots": lambda: [call()],
+    "session.restore": lambda: [call(2), call("theirsession"), call(999)],
+    "session.fork": lambda: [call("branch"), call(THEIR_SESSION, at=1), call("old")],
+    "session.erase": lambda: [call()],
+    "sessions": lambda: [call(), call("active"), call(parent=THEIR_SESSION, limit=9)],
+    "retire": lambda: [call(AT_ONCE + timedelta.resolution, dry_run=dry) for dry in (True, False)],
+    "audit": list,
+    "audit.namespace": list,
+    "audit.entries": lambda: [call(), call(id=THEIR_ID), call(agent="theiragent", last=9)],
+    "audit.note": lambda: [call("looked", ids=[THEIR_ID], at=1), call("erase")],
+    "audit.purpose": lambda: [call("a case")],
+    "audit.flush": lambda: [call()],
+    "audit.verify": lambda: [call(), call(_their_anchor())],
+    "audit.anchor": lambda: [call()],
+    "audit.export": lambda: [call(BytesIO())],
+    "audit.report": lambda: [call()],
     "sections": list,
     "sections.add": lambda: [call("notes", "我的小提琴"), call(Section("found", _found))],
     "sections.get": lambda: [call(THEIR_ID)],
@@ -158,6 +217,35 @@ CALLS: dict[str, Callable[[], list[Arguments]]] = {
     "tools.recover": lambda: [call()],
     "tools.to_anthropic": lambda: [call()],
     "tools.to_openai": lambda: [call()],
+    "access": list,
+    "access.grant": lambda: [call("theiragent", "read", session=THEIR_SESSION)],
+    "access.deny": lambda: [call("*", ("read", "write", "share"))],
+    "access.revoke": lambda: [call(THEIR_ID)],
+    "access.rules": lambda: [call()],
+    "access.allows": lambda: [call("me", "read", THEIR_SESSION), call("theiragent", "share")],
+    "trace.steps": lambda: [call(), call(session=THEIR_SESSION), call(kind="window", last=9)],
+    "trace.get": lambda: [call(THEIR_ID[:16]), call(THEIR_ID[:16], session=THEIR_SESSION)],
+    "trace.window": lambda: [call(THEIR_ID[:16]), call(_their_step())],
+    "trace.replay": lambda: [call(), call(THEIR_SESSION)],
+    "trace.rerun": lambda: [
+        call(budget=300),
+        call(policy="aggressive"),
+        call(session=THEIR_SESSION),
+    ],
+    "trace.compare": lambda: [call(_their_step(), _their_step()), call(THEIR_ID, THEIR_ID)],
+    "trace.analyze": lambda: [call(), call(session=THEIR_SESSION)],
+    "trace.span": lambda: [call("own", parent=THEIR_ID[:16], n=1)],
+    "trace.record": lambda: [
+        call("span", "own", started_at=LONG_AGO, duration=1.0, trace=THEIR_ID, parent=THEIR_ID[:16])
+    ],
+    "trace.flush": lambda: [call()],
+    "trace.listen": lambda: [call(_heard)],
+    "trace.close": lambda: [call()],
+    "trace.begin_turn": lambda: [call()],
+    "trace.forget": lambda: [call()],
+    # Of the inside: what the steps of verbs go through on their way to the store.
+    **{f"trace.{name}": list for name in ("join", "opened", "ended", "take", "ops", "stored")},
+    "trace.put_back": list,
     "usage.record": lambda: [call(their_usage(), session=THEIR_SESSION)],
     "usage.check": lambda: [call(5)],
     "usage.reserve": lambda: [call(5)],

@@ -15,6 +15,7 @@ from ctxplug.plugins import Plugins
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
 from ctxplug.storage import (
+    Append,
     ArchiveLog,
     ArchiveRecords,
     Backend,
@@ -47,7 +48,7 @@ THEIR_ID = "f0" * 16
 THEIR_ARCHIVED = "f1" * 16
 THEIR_SESSION = "theirsession"
 LONG_AGO = datetime(2026, 1, 31, 12, tzinfo=UTC)
-_HEX = re.compile(r"[0-9a-f]{32}")
+_HEX = re.compile(r"[0-9a-f]{16,}")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.+]*|\d{4}-\d\d-\d\d")
 
@@ -102,6 +103,7 @@ def fill_own(backend: Backend) -> None:
             at = LONG_AGO + timedelta(minutes=turn)
             memory.add("user", f"Where is my violin {turn}? 小提琴", created_at=at)
             memory.add("assistant", f"In the attic {turn}.", created_at=at)
+        memory.context("violin")
         memory.remember("Prefers window seats", kind="preference", importance=0.9)
         memory.remember("Lives in Lisbon", importance=0.6, tags=["home"])
         memory.usage.record({"input_tokens": 5, "output_tokens": 1})
@@ -127,7 +129,7 @@ def _fill(backend: Backend, namespace: Namespace) -> None:
         memory.extend([Message("user", f"{said} {n}", created_at=LONG_AGO) for n in range(3)])
     memory.usage.record({"input_tokens": 77_777, "output_tokens": 1, "model": ENGLISH})
     ops: list[Op] = [Put(_memory(id, said, namespace), said) for id in (THEIR_ID, THEIR_ARCHIVED)]
-    backend.write(*ops)
+    backend.write(*ops, _closed(namespace))
     if "vector" in backend.capabilities:
         vector = ToyEmbedder().embed([said])[0]
         backend.write(Embed(namespace, THEIR_ID, ToyEmbedder.name, vector))
@@ -139,6 +141,14 @@ def _fill(backend: Backend, namespace: Namespace) -> None:
             ArchiveLog(stream, 2, terms),
             ArchiveRecords(namespace, (record,), {record.id: said}),
         )
+
+
+def _closed(namespace: Namespace) -> Append:
+    """Return the rule that closes all of `namespace` to every agent: ours, to no other."""
+    verbs = ["read", "write", "share"]
+    body = {"id": THEIR_ID, "action": "deny", "verbs": verbs, "agent": "*", "session": "*"}
+    stream = Stream(namespace, "ctxplug:access")
+    return Append(stream=stream, kind="rule", body=body, created_at=LONG_AGO)
 
 
 def _open(backend: Backend, namespace: Namespace, session: str, agent: str) -> AgentMemory:

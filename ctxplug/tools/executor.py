@@ -176,6 +176,7 @@ class Executor:
             )
         else:
             try:
+                job.step = self._host.begin(job.start.tool)
                 await self._run(job, end)
             finally:
                 self._places.leave(place)
@@ -233,8 +234,9 @@ class Executor:
             self._shown(run) if run else self._read(job.call.id)
             for job, run in zip(jobs, runs, strict=True)
         ]
-        for run in found:
+        for job, run in zip(jobs, found, strict=True):
             assert run is not None  # another end was first
+            self._host.ran(run, job.step)
             self._host.notify(
                 "tool.finished",
                 id=run.id,

@@ -16,6 +16,7 @@ from ctxplug.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from ctxplug.recall.recalled import Recalled
+    from ctxplug.tools.runs import ToolRun
 
 
 class Remembers(Protocol):
@@ -41,7 +42,9 @@ class ToolHost:
     """A memory as its tools see it.
 
     `extend` stores messages in the session, `notify(kind, **data)` tells the observers,
-    `check_open` raises ClosedError once the memory is closed; `memory` has its verbs.
+    `begin(tool)` opens the step of a run in the task that runs it, and `ran(run, step)` ends
+    it; `check_open` raises ClosedError once the memory is closed, `check_session`
+    SessionStateError where nothing is added to the session; `memory` has its verbs.
     """
 
     backend: Backend
@@ -51,5 +54,8 @@ class ToolHost:
     components: Registry
     extend: Callable[[Iterable[Message]], Sequence[Message]]
     notify: Callable[..., None]
+    begin: Callable[[str], Any]
+    ran: Callable[[ToolRun, Any], None]
     check_open: Callable[[], None]
+    check_session: Callable[[], None]
     memory: Remembers

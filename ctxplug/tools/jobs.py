@@ -43,6 +43,7 @@ class Job:
     attempts: int = 0
     duration: float = 0.0
     started: int | None = None  # version of its start in the log
+    step: Any = None  # of the memory's trace
 
     @property
     def given(self) -> Mapping[str, Any] | str:

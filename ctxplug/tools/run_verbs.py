@@ -51,8 +51,9 @@ class RunVerbs:
         that has ended, here or in another process, its recorded result is returned. What the
         rules ask about goes to `approve`, else to the policy's, which answers True for yes.
         After `deadline` seconds what still runs is given up. With `store` the messages are
-        added to the session. Raises InvalidMessageError for two calls of one id, and what the
-        store raises where it cannot be written: then nothing ran, or its end is not known.
+        added to the session. Raises InvalidMessageError for two calls of one id,
+        SessionStateError where nothing is added to the session, and what the store raises where
+        it cannot be written: then nothing ran, or its end is not known.
         """
         runs = self._run(_calls(calls), approve, deadline)
         messages = _messages(runs)
@@ -171,6 +172,7 @@ class RunVerbs:
 
     def _check(self, deadline: float | None) -> None:
         self.host.check_open()
+        self.host.check_session()
         if deadline is None:
             return
         number = isinstance(deadline, int | float) and not isinstance(deadline, bool)

@@ -37,7 +37,10 @@ class ToolVerbs:
 
         def _add(self, messages: Iterable[Message]) -> list[Message]: ...
         def _tell(self, kind: str, /, **data: Any) -> None: ...
+        def _trace_tool(self, tool: str) -> Any: ...
+        def _trace_run(self, run: Any, step: Any) -> None: ...
         def _refuse_closed(self) -> None: ...
+        def _require_open(self) -> None: ...
 
     @property
     def tools(self) -> ToolRegistry:
@@ -63,7 +66,10 @@ class ToolVerbs:
             components=self._registry,
             extend=self._add,
             notify=self._tell,
+            begin=self._trace_tool,
+            ran=self._trace_run,
             check_open=self._refuse_closed,
+            check_session=self._require_open,
             memory=memory,
         )
         table = self._beside.tools.table if self._beside is not None else None

@@ -38,7 +38,7 @@ def drafts(path: str, stem: str, values: Iterator[Line]) -> Iterator[Draft]:
     if first is None:
         return
     if isinstance(first.value, Mapping) and EXPORT_MARK in first.value:
-        yield from _exported(path, values)
+        yield from _exported(path, values, forks=first.value[EXPORT_MARK] != 1)
     elif _is_message(first.value):
         yield stem, _messages(path, chain([first], values)), {}
     else:
@@ -88,23 +88,35 @@ def _read_message(data: Mapping[str, Any], anthropic: bool) -> list[Message]:
     return Message.from_anthropic(data) if anthropic else Message.from_openai(data)
 
 
-def _exported(path: str, lines: Iterator[Line]) -> Iterator[Draft]:
-    """Yield the sessions of an export, which stand one after another; records are no talk."""
+def _exported(path: str, lines: Iterator[Line], *, forks: bool) -> Iterator[Draft]:
+    """Yield the sessions of an export, which stand one after another; records are no talk.
+
+    Where there are `forks`, each begins with what its parent had said by then.
+    """
     here: tuple[Any, Any] | None = None
-    found: list[Message] = []
+    found: list[tuple[int, Message]] = []
+    told: dict[Any, list[tuple[int, Message]]] = {}
     for line in lines:
         entry = line.value if isinstance(line.value, Mapping) else {}
         body = entry.get("body")
-        if entry.get("type") != "entry" or not isinstance(body, Mapping) or "message" not in body:
+        is_said = entry.get("type") == "entry" and isinstance(body, Mapping) and "message" in body
+        if not is_said and entry.get("type") != "fork":
             continue
         key = (entry.get("namespace"), entry.get("session"))
-        if here is not None and key != here:
-            yield here[1], tuple(found), {"namespace": here[0]}
-            found = []
-        here = key
-        found.append(_checked(path, line.number, "", partial(Message.from_dict, body["message"])))
-    if here is not None:
-        yield here[1], tuple(found), {"namespace": here[0]}
+        if key != here:
+            if here is not None and found:
+                yield here[1], tuple(message for _, message in found), {"namespace": here[0]}
+            here, found = key, []
+            if forks:
+                told[repr(key)] = found
+        if is_said and isinstance(body, Mapping):
+            read = partial(Message.from_dict, body["message"])
+            found.append((entry.get("version", 0), _checked(path, line.number, "", read)))
+        else:
+            past = told.get(repr((key[0], entry.get("parent"))), [])
+            found += [one for one in past if one[0] <= entry.get("upto", 0)]
+    if here is not None and found:
+        yield here[1], tuple(message for _, message in found), {"namespace": here[0]}
 
 
 def _checked(path: str, line: int, where: str, read: Callable[[], Any]) -> Any:

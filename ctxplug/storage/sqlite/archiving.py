@@ -39,6 +39,7 @@ from ctxplug.storage.sqlite.segment_rows import (
     insert,
     rewrite,
     segment_of,
+    set_archived,
 )
 
 _ENTRIES = """SELECT e.id, e.kind, e.pinned, e.agent, e.created_at, e.body,
@@ -63,8 +64,8 @@ def _archive_log(connection: apsw.Connection, op: ArchiveLog) -> int:
     found = connection.execute(STREAM, (number, bindable(op.stream.session))).fetchone()
     if number is None or found is None:
         return 0
-    stream, version, archived = found
-    if op.after not in (None, archived):
+    stream, version, archived, forked = found
+    if op.after not in (None, archived if archived > forked else 0):
         return 0
     through = min(op.through, version)
     done = max(0, through - archived)
@@ -78,7 +79,7 @@ def _archive_log(connection: apsw.Connection, op: ArchiveLog) -> int:
         connection.executemany("DELETE FROM records WHERE place = ?", places)
         connection.execute("DELETE FROM entries WHERE id BETWEEN ? AND ?", span)
         archived = last
-    connection.execute("UPDATE streams SET archived = ? WHERE id = ?", (archived, stream))
+    set_archived(connection, stream, archived)
     return int(done)
 
 
@@ -169,13 +170,13 @@ def _unshelve(
 
 
 def _unarchive_log(
-    connection: apsw.Connection, number: int, op: Unarchive, found: tuple[int, int, int]
+    connection: apsw.Connection, number: int, op: Unarchive, found: tuple[int, int, int, int]
 ) -> int:
-    stream, _, archived = found
-    cut = 0 if op.most is None else max(0, archived - max(0, op.most))
+    stream, _, archived, forked = found
+    cut = forked if op.most is None else max(forked, archived - max(0, op.most))
     segments: list[Any] = connection.execute(OF_LOG, (stream, cut + 1, archived)).fetchall()
     connection.execute("DELETE FROM segments WHERE stream = ? AND last > ?", (stream, cut))
-    connection.execute("UPDATE streams SET archived = ? WHERE id = ?", (cut, stream))
+    set_archived(connection, stream, cut)
     for _, data in segments:
         items = unpacked(data)
         kept = [item for item in items if item.version <= cut]

@@ -27,6 +27,7 @@ from ctxplug.storage.backend import (
     Embed,
     Entry,
     Expect,
+    Fork,
     Glance,
     Hit,
     Occurrences,
@@ -38,6 +39,7 @@ from ctxplug.storage.backend import (
     Vector,
     VectorState,
     Where,
+    is_listed,
 )
 from ctxplug.storage.erasure import EraseReceipt
 from ctxplug.storage.sqlite import (
@@ -47,6 +49,7 @@ from ctxplug.storage.sqlite import (
     files,
     forks,
     integrity,
+    lineage,
     log,
     occurrences,
     queries,
@@ -102,7 +105,7 @@ class SqliteBackend(Backend):
     ReadOnlyError, CorruptStoreError, ForeignFileError, NewerSchemaError.
     """
 
-    capabilities = frozenset({"keyword", "archive", "backup", "durable"}) | CAPABILITY
+    capabilities = frozenset({"keyword", "archive", "fork", "backup", "durable"}) | CAPABILITY
 
     def __init__(
         self,
@@ -171,13 +174,17 @@ class SqliteBackend(Backend):
         """Return the streams of `namespace` in order of creation."""
         with self._reading() as connection:
             rows: list[Any] = connection.execute(
-                "SELECT session, version, created_at, updated_at, archived FROM streams"
-                " WHERE namespace = ? ORDER BY id",
+                "SELECT s.session, s.version, s.created_at, s.updated_at,"
+                " iif(s.archived > s.forked, s.archived, 0), p.session, s.forked FROM streams s"
+                " LEFT JOIN streams p ON p.id = s.parent WHERE s.namespace = ? ORDER BY s.id",
                 (find_namespace(connection, namespace),),
             ).fetchall()
-        return [
-            SessionInfo(unbound(s), v, from_micros(c), from_micros(u), a) for s, v, c, u, a in rows
-        ]
+        return [_session_info(*row) for row in rows]
+
+    def lineage(self, stream: Stream) -> list[tuple[str, int]]:
+        """Return the sessions whose entries `stream` reads, oldest first."""
+        with self._reading() as connection:
+            return lineage.lineage(connection, stream)
 
     def namespaces(self, prefix: Namespace = ()) -> list[Namespace]:
         """Return the namespaces that begin with `prefix`, sorted."""
@@ -192,7 +199,7 @@ class SqliteBackend(Backend):
                 (key, f"{key}0") if key else (),
             ).fetchall()
         found = [tuple(unbound(key).split("/")) for (key,) in keys]
-        return sorted(n for n in found if n[: len(prefix)] == tuple(prefix))
+        return sorted(n for n in found if is_listed(n, prefix))
 
     # -- records -------------------------------------------------------------------
 
@@ -313,22 +320,29 @@ class SqliteBackend(Backend):
 
     def erase(self, namespace: Namespace) -> EraseReceipt:
         """Remove everything of `namespace` and rewrite the file without it."""
-
-        def unit(connection: apsw.Connection) -> EraseReceipt:
-            number = find_namespace(connection, namespace)
-            return erasure.erase(connection, namespace, number)
-
-        with self._reading() as connection:
-            number = find_namespace(connection, namespace)
-        self._drop_index(number)  # before, so that a crash leaves none behind
-        receipt = self._writing().run(unit)
-        self._drop_index(number)  # after, because a search may have made it anew
-        waited = self._place.busy_seconds
-        finish = partial(erasure.finish, namespace=namespace, waited=waited)
-        self._writing().run(finish, alone=True)
+        receipt = self._erase(namespace, ())
         remaining = self.count(Where(namespace)) + len(self.sessions(namespace))
         remaining += self.archive_state(namespace).segments
         return replace(receipt, remaining=remaining)
+
+    def erase_session(self, namespace: Namespace, session: str, *others: str) -> EraseReceipt:
+        """Remove the own entries of sessions and rewrite the file without them."""
+        names = tuple(dict.fromkeys((session, *others)))
+        receipt = self._erase(namespace, names)
+        with self._reading() as connection:
+            return replace(receipt, remaining=erasure.remaining(connection, namespace, names))
+
+    def _erase(self, namespace: Namespace, sessions: tuple[str, ...]) -> EraseReceipt:
+        with self._reading() as connection:
+            number = find_namespace(connection, namespace)
+        self._drop_index(number)  # before, so that a crash leaves none behind
+        erase = partial(erasure.erase, namespace=namespace, sessions=sessions)
+        receipt = self._writing().run(erase)
+        self._drop_index(number)  # after, because a search may have made it anew
+        waited = self._place.busy_seconds
+        finish = partial(erasure.finish, namespace=namespace, sessions=sessions, waited=waited)
+        self._writing().run(finish, alone=True)
+        return receipt
 
     def check(self) -> CheckReport:
         """Run SQLite's own check, the index's, and ours."""
@@ -392,6 +406,9 @@ class SqliteBackend(Backend):
         if isinstance(op, ArchiveLog | ArchiveRecords | Unarchive):
             self._require("archive")
             return archiving.prepare(op)
+        if isinstance(op, Fork):
+            self._require("fork")
+            return lineage.prepare(op)
         if not isinstance(op, Embed | Unembed):
             return prepare(op)
         self._require("vector")
@@ -426,3 +443,17 @@ class SqliteBackend(Backend):
         self._writer = None
         self._readers.after_fork_in_child()
         self._tables.after_fork_in_child()
+
+
+def _session_info(
+    session: str,
+    version: int,
+    created_at: int,
+    updated_at: int,
+    archived: int,
+    parent: str | None,
+    forked: int,
+) -> SessionInfo:
+    times = from_micros(created_at), from_micros(updated_at)
+    name = None if parent is None else unbound(parent)
+    return SessionInfo(unbound(session), version, *times, archived, name, forked)

@@ -30,8 +30,16 @@ _INVARIANTS = (
                SELECT stream, sum(items) AS n, max(last) AS newest, min(first) AS oldest,
                    sum(last - first + 1) AS span FROM segments GROUP BY 1
            ) a ON a.stream = s.id
-           WHERE coalesce(a.n, 0) <> s.archived OR coalesce(a.newest, 0) <> s.archived
-           OR coalesce(a.span, 0) <> s.archived OR coalesce(a.oldest, 1) <> 1""",
+           WHERE coalesce(a.n, 0) <> s.archived - s.forked
+           OR coalesce(a.span, 0) <> s.archived - s.forked
+           OR coalesce(a.newest, s.forked) <> s.archived
+           OR coalesce(a.oldest, s.forked + 1) <> s.forked + 1""",
+    ),
+    (
+        "forks of no earlier session of their namespace that has as many entries",
+        """SELECT f.session FROM streams f LEFT JOIN streams p
+               ON p.id = f.parent AND p.id < f.id AND p.namespace = f.namespace
+           WHERE (f.parent IS NULL) <> (f.forked = 0) OR f.forked > coalesce(p.version, 0)""",
     ),
     (
         "segments of the archive whose index is wrong",
@@ -121,7 +129,9 @@ def check(
             "segments",
         ):
             counts[table] = int(connection.execute(f"SELECT count(*) FROM {table}").get)
-        counts["entries"] += int(connection.execute("SELECT total(archived) FROM streams").get)
+        counts["entries"] += int(
+            connection.execute("SELECT total(archived - forked) FROM streams").get
+        )
     except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as exc:
         problems = [f"SQLite: {exc}"]
     return CheckReport(tuple(problems), counts)

@@ -1,4 +1,4 @@
-"""Reading a log, of which the beginning may be in the archive.
+"""Reading a log, of which the beginning may be in the archive, or that of another session.
 
 No transaction spans the steps of a read: it would keep an erasure waiting. Whether entries
 went into the archive or came back meanwhile is seen afterwards, and the read begins anew.
@@ -6,13 +6,14 @@ went into the archive or came back meanwhile is seen afterwards, and the read be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
 
+from ctxplug.errors import CorruptStoreError
 from ctxplug.scope import namespace_key
 from ctxplug.storage.backend import Entry, Stream
 from ctxplug.storage.sqlite import archive, queries
@@ -20,9 +21,11 @@ from ctxplug.storage.sqlite.operations import choices
 from ctxplug.storage.sqlite.schema import bindable, entry_id
 
 NEWEST = 2**32 - 1
-# The last segment tells one archiving from another up to the same version.
-_STATE = """SELECT s.id, s.archived, (SELECT g.id FROM segments g WHERE g.stream = s.id
-    ORDER BY g.first DESC LIMIT 1) FROM streams s"""
+# Number, version up to which it is archived, how often that changed (it may be as before),
+# version up to which it is its parent's, and the parent.
+_State: TypeAlias = tuple[int, int, int, int, int | None]
+_STATE = "SELECT id, archived, moved, forked, parent FROM streams"
+_AGAIN = f"{_STATE} WHERE id = ?"
 _FIND = f"{_STATE} WHERE session = ? AND namespace = (SELECT id FROM namespaces WHERE key = ?)"
 
 
@@ -46,25 +49,78 @@ class Wanted:
 
 def read(connection: apsw.Connection, stream: Stream, wanted: Wanted) -> list[Entry]:
     """Return the entries of a stream that are asked for."""
-    while (state := look_up(connection, stream)) is not None:
-        number, archived, _ = state
-        found = _read(connection, stream, number, archived, wanted)
-        now = connection.execute(f"{_STATE} WHERE s.id = ?", (number,)).fetchone()
-        if now == state:
+    while (own := look_up(connection, stream)) is not None:
+        past: list[_State] = []
+        if not own[3] or wanted.after >= own[3]:
+            found = _read(connection, stream, own, wanted)
+        else:
+            past, found = _read_past(connection, stream, own, wanted)
+        if _again(connection, own[0]) == own and all(
+            _again(connection, state[0]) == state for state in past
+        ):
             return found
     return []
 
 
-def look_up(connection: apsw.Connection, stream: Stream) -> tuple[int, int, int | None] | None:
-    """Return a stream's number, how many of its entries are archived, and its last segment."""
+def look_up(connection: apsw.Connection, stream: Stream) -> _State | None:
+    """Return what is known of a stream, None if there is none."""
     key = bindable(stream.session), bindable(namespace_key(stream.namespace))
-    rows: list[Any] = connection.execute(_FIND, key).fetchall()
-    return rows[0] if rows else None
+    return _first(connection.execute(_FIND, key))
+
+
+def _again(connection: apsw.Connection, number: int) -> _State | None:
+    return _first(connection.execute(_AGAIN, (number,)))
+
+
+def _first(cursor: apsw.Cursor) -> _State | None:
+    rows: list[Any] = cursor.fetchall()
+    state: _State | None = rows[0] if rows else None
+    return state
+
+
+def _read_past(
+    connection: apsw.Connection, stream: Stream, own: _State, wanted: Wanted
+) -> tuple[list[_State], list[Entry]]:
+    """Return the entries of a fork, and the states of the other streams that hold them."""
+    after, before = wanted.span
+    parts = _parts(connection, own, after, before)
+    states, found = list[_State](), list[Entry]()
+    for state, end in parts if wanted.newest_first else reversed(list(parts)):
+        if state is not own:
+            states.append(state)
+        left = _left(wanted, found)
+        part = replace(wanted, after=max(after, state[3]), before=end, limit=left)
+        found += _read(connection, stream, state, part)
+        if wanted.limit is not None and len(found) >= wanted.limit:
+            break
+    return states, found
+
+
+def _parts(
+    connection: apsw.Connection, own: _State, after: int, end: int
+) -> Iterator[tuple[_State, int]]:
+    """Yield the streams to read, newest first, each with the version before which to do so."""
+    state: _State | None = own
+    while state is not None:
+        number, _, _, forked, parent = state
+        if forked < end - 1:
+            yield state, end
+        if parent is None or forked <= after:
+            return
+        end = min(end, forked + 1)
+        younger, state = state, _again(connection, parent)
+        if state is None and _again(connection, number) == younger:
+            raise CorruptStoreError(
+                "The store is damaged: a session of which another is a fork is missing. Restore"
+                " a backup."
+            )
 
 
 def _read(
-    connection: apsw.Connection, stream: Stream, number: int, archived: int, wanted: Wanted
+    connection: apsw.Connection, stream: Stream, state: _State, wanted: Wanted
 ) -> list[Entry]:
+    """Return entries that a stream holds itself."""
+    number, archived = state[:2]
     after, _ = wanted.span
     found: list[Entry] = []
     if after >= archived:

@@ -13,10 +13,10 @@ from typing import Any
 import apsw
 
 from ctxplug import codec
-from ctxplug.errors import ConflictError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace, namespace_key
 from ctxplug.storage.backend import Append, Delete, Entry, Op, Put, Touch, entry_record
+from ctxplug.storage.matching import require_head, require_unmarked
 from ctxplug.storage.sqlite.schema import bindable, crc_of, entry_id, to_micros
 from ctxplug.storage.sqlite.segment_rows import drop, drop_own
 
@@ -27,7 +27,14 @@ INSERT INTO streams (namespace, session, version, created_at, updated_at)
 VALUES (?1, ?2, 1, ?3, ?3)
 ON CONFLICT (namespace, session) DO UPDATE
     SET version = version + 1, updated_at = max(updated_at, ?3)
-RETURNING id, version
+RETURNING id, version, archived
+"""
+_MARKED = """
+SELECT 1 FROM entries WHERE id > ? AND id < ? AND pinned AND kind = ? LIMIT 1
+"""
+_OWN_ENTRY = """
+SELECT e.id FROM streams s JOIN entries e ON e.id = (s.id << 32 | ?3)
+WHERE s.namespace = ?1 AND s.session = ?2
 """
 _INSERT_ENTRY = """
 INSERT INTO entries (id, kind, pinned, agent, created_at, body, crc) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -101,16 +108,16 @@ def _append(op: Append) -> Step:
 
     def step(connection: apsw.Connection) -> int:
         number = _ensure_namespace(connection, op.stream.namespace)
-        stream, version = next(connection.execute(_UPSERT_STREAM, (number, session, created_at)))
-        if op.expected is not None and version - 1 != op.expected:
-            raise ConflictError(
-                f"Session {op.stream.session!r} is at version {version - 1}, not"
-                f" {op.expected}: someone else wrote first. Read the new entries and try again.",
-                expected=op.expected,
-                found=version - 1,
-                target=connection.filename,
-            )
+        # Both cursors are read to their ends: one left open would keep a rollback from its own.
+        grown: Any = connection.execute(_UPSERT_STREAM, (number, session, created_at)).fetchall()
+        stream, version, archived = grown[0]
+        require_head(op, version - 1, connection.filename)
         entry = entry_id(stream, version)
+        if op.unless is not None:
+            mark, after = op.unless
+            span = entry_id(stream, after), entry, bindable(mark)
+            marked = archived > after or connection.execute(_MARKED, span).fetchall() != []
+            require_unmarked(op, version - 1, marked, connection.filename)
         insert_entry(connection, entry, kind, op.pinned, agent, created_at, body)
         if terms is not None:
             drop_own(connection, number, f"{op.stream.session}@{version}")
@@ -132,6 +139,10 @@ def _put(op: Put) -> Step:
     def step(connection: apsw.Connection) -> int:
         number = _ensure_namespace(connection, op.record.namespace)
         drop(connection, number, op.record.id)
+        own = (number, _optional(op.record.session), op.version)
+        if op.version is not None and (entry := connection.execute(_OWN_ENTRY, own).get):
+            put_back(connection, number, op.record, op.terms, op.traits, int(entry), None)
+            return 1
         values = (number, id, *row, op.traits, terms is not None, None, body, crc)
         _index(connection, number, values, terms)
         return 1

@@ -6,7 +6,9 @@ twice, so a reader that looked one up just before an erase finds nothing of anot
 A term in the word index begins with its namespace's number, so each namespace has postings
 of its own; they list places: an entry's id, or for other records -16 times the rowid.
 A `crc` is that of an entry, or of a record's body: SQLite does not see a byte that changed.
-The entries of a stream up to its `archived` version are in segments (`storage.segments`).
+The entries of a stream up to its `archived` version are in segments (`storage.segments`),
+but for those of a fork up to its `forked` version, which are its parent's; `moved` counts
+how often entries went there or came back.
 Names that come from users are bound as `bindable` text; bodies are exact.
 """
 
@@ -24,7 +26,7 @@ from ctxplug.errors import NewerSchemaError, ReadOnlyError
 from ctxplug.times import to_datetime
 
 APPLICATION_ID = 0x63747870  # "ctxp"
-VERSION = 1
+VERSION = 2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -57,8 +59,12 @@ CREATE TABLE streams (
     archived INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
+    parent INTEGER,
+    forked INTEGER NOT NULL DEFAULT 0,
+    moved INTEGER NOT NULL DEFAULT 0,
     UNIQUE (namespace, session)
 );
+CREATE INDEX streams_parent ON streams (parent) WHERE parent IS NOT NULL;
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -161,7 +167,14 @@ END;
 """
 
 # MIGRATIONS[n] brings a file of version n to n + 1, inside one transaction.
-MIGRATIONS: dict[int, str] = {}
+MIGRATIONS: dict[int, str] = {
+    1: """
+ALTER TABLE streams ADD COLUMN parent INTEGER;
+ALTER TABLE streams ADD COLUMN forked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX streams_parent ON streams (parent) WHERE parent IS NOT NULL;
+""",
+}
 
 
 def create(connection: apsw.Connection) -> None:

@@ -12,7 +12,7 @@ import apsw
 from ctxplug.storage.segments import Item, Segment, packed, place_of, unpacked, without
 from ctxplug.storage.sqlite.schema import bindable
 
-STREAM = "SELECT id, version, archived FROM streams WHERE namespace = ? AND session = ?"
+STREAM = "SELECT id, version, archived, forked FROM streams WHERE namespace = ? AND session = ?"
 OF_LOG = """SELECT id, data FROM segments
     WHERE stream = ? AND last >= ? AND first <= ? ORDER BY first"""
 _COLUMNS = tuple(f.name for f in fields(Segment))
@@ -84,6 +84,12 @@ def rewrite(connection: apsw.Connection, segment: int, items: Sequence[Item]) ->
         connection.execute(_UPDATE, (*_values(packed(items)), segment))
     else:
         connection.execute("DELETE FROM segments WHERE id = ?", (segment,))
+
+
+def set_archived(connection: apsw.Connection, stream: int, version: int) -> None:
+    """Note the version up to which a stream is archived, and that it may have changed."""
+    sql = "UPDATE streams SET archived = ?, moved = moved + 1 WHERE id = ?"
+    connection.execute(sql, (version, stream))
 
 
 def _values(segment: Segment) -> list[Any]:

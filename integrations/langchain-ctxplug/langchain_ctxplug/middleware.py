@@ -26,6 +26,7 @@ from langchain_ctxplug.background import Background
 from langchain_ctxplug.continuing import Known
 from langchain_ctxplug.fixed_parts import FixedParts
 from langchain_ctxplug.model_facts import checked_budget, name_of, window_of
+from langchain_ctxplug.model_failures import failures_traced
 from langchain_ctxplug.model_summarizer import TRANSFORMERS, ModelSummarizer
 from langchain_ctxplug.opening import memory_of
 from langchain_ctxplug.overflow import tighter_budget
@@ -140,13 +141,15 @@ class CtxplugMiddleware(AgentMiddleware[Any, Any, Any]):
         """Send the window in place of the state's messages, and record what it cost."""
         call = self._prepare(self._place(request.runtime), request)
         try:
-            response = handler(call.request)
+            with failures_traced(call.memory, call.request):
+                response = handler(call.request)
         except ContextOverflowError as error:
             tighter = self._tighter(call, request, error)
             if tighter is None:
                 raise
             call = tighter
-            response = handler(call.request)
+            with failures_traced(call.memory, call.request):
+                response = handler(call.request)
         self._record(call, response)
         return response
 
@@ -159,13 +162,15 @@ class CtxplugMiddleware(AgentMiddleware[Any, Any, Any]):
         run = self.memory.backend.arun
         call = await run(partial(self._prepare, self._place(request.runtime), request))
         try:
-            response = await handler(call.request)
+            with failures_traced(call.memory, call.request):
+                response = await handler(call.request)
         except ContextOverflowError as error:
             tighter = await run(partial(self._tighter, call, request, error))
             if tighter is None:
                 raise
             call = tighter
-            response = await handler(call.request)
+            with failures_traced(call.memory, call.request):
+                response = await handler(call.request)
         self._record(call, response)
         return response
 

@@ -307,7 +307,7 @@ def test_a_factory_over_a_memory_keeps_its_settings() -> None:
         history.add_user_message("My name is Ann and I live in Lisbon.")
         assert any(one.record.kind != "message" for one in memory.recall("Lisbon"))  # captured
         assert history.memory.budget == 900 and history.memory.scope.agent == "planner"
-        assert history.memory.backend is memory.backend
+        assert history.memory.session.id in [info.id for info in memory.sessions()]
         histories.close()
         assert memory.messages() == []
 

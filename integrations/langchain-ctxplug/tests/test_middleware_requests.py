@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 
 from ctxplug import AgentMemory
 from ctxplug.errors import BudgetError, InvalidNamespaceError, InvalidValueError
+from ctxplug.storage import conversations
 
 T1: dict[str, Any] = {"configurable": {"thread_id": "t1"}}
 
@@ -318,7 +319,7 @@ def test_interrupts_with_edited_calls(memory: Any, scripted: Any, call: Any, fau
     agent.invoke(Command(resume={"decisions": [edited]}), T1)
     assert "parcel 7" in model.sent[1][2].text
     assert faults(model.sent[1]) == []
-    assert len(memory.backend.sessions(("acme",))) == 1
+    assert len(conversations(memory.backend, ("acme",))) == 1
     assert len(memory.beside(session="t1").messages()) == 4
 
 

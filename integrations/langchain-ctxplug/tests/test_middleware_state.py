@@ -20,6 +20,8 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from ctxplug import AgentMemory, hookimpl
 from ctxplug.errors import StorageError
 from ctxplug.plugins import Plugins
+from ctxplug.storage import conversations
+from ctxplug.storage.sqlite import SqliteBackend
 
 T1: dict[str, Any] = {"configurable": {"thread_id": "t1"}}
 
@@ -120,7 +122,7 @@ def test_another_process_goes_on_where_this_one_stopped(tmp_path: Path, scripted
             assert len(model.sent[0]) == 2 * start + 1
             logged = memory.beside(session="t1").messages()
             assert len(logged) == 2 * start + 2
-            assert len(memory.backend.sessions(("acme",))) <= 2, "no second generation"
+            assert len(conversations(memory.backend, ("acme",))) <= 2, "no second generation"
 
 
 def test_two_processes_take_turns_without_duplicates(tmp_path: Path, scripted: Any) -> None:
@@ -165,16 +167,17 @@ def test_clients_that_bring_the_whole_list_make_no_copies(
 
 
 def test_a_failing_store_is_heard(tmp_path: Path, scripted: Any) -> None:
-    memory = AgentMemory.open(tmp_path / "m.db", namespace="acme")
+    backend = SqliteBackend(tmp_path / "m.db")
+    memory = AgentMemory.open(backend, namespace="acme")
     agent = build(memory, scripted(answer=say), None)
 
     def fail(*ops: Any) -> Any:
         raise StorageError("the disk is gone")
 
-    memory.backend.write = fail  # type: ignore[method-assign]
+    backend.write = fail  # type: ignore[method-assign]
     with pytest.raises(StorageError, match="the disk is gone"):
         agent.invoke({"messages": [HumanMessage("hi")]}, T1)
-    del memory.backend.write  # type: ignore[method-assign]
+    del backend.write  # type: ignore[method-assign]
     agent.invoke({"messages": [HumanMessage("hi")]}, T1)
     assert [m.text for m in memory.beside(session="t1").messages()] == ["hi", "answer 0"]
 
@@ -205,7 +208,7 @@ def test_redacted_text_is_neither_stored_nor_sent(tmp_path: Path, scripted: Any,
         agent.invoke({"messages": [given]}, T1)
         agent.invoke({"messages": [HumanMessage("again")]}, T1)
         assert "Lisbon" not in str([m.content for m in model.sent[-1]])
-        assert len(memory.backend.sessions(("acme",))) == 1, "still one generation"
+        assert len(conversations(memory.backend, ("acme",))) == 1, "still one generation"
     assert all(b"Lisbon" not in file.read_bytes() for file in tmp_path.glob("m.db*"))
 
 

@@ -13,6 +13,7 @@ from langchain_ctxplug import CtxplugMiddleware
 from langgraph.checkpoint.memory import InMemorySaver
 
 from ctxplug import AgentMemory
+from ctxplug.storage import conversations
 
 
 @tool
@@ -110,4 +111,4 @@ def test_a_thread_goes_on_from_what_others_wrote_to_its_session(
         ]
         assert [message.text for message in model.sent[-1]] == texts[:-1]
         assert other.recall("violin") and other.recall("bow")
-        assert {info.session for info in other.backend.sessions(("acme",))} == {"trip"}
+        assert {info.session for info in conversations(other.backend, ("acme",))} == {"trip"}

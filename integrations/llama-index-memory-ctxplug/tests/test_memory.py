@@ -27,6 +27,7 @@ from llama_index.core.llms.mock import MockLLM
 from llama_index.core.workflow import JsonSerializer
 
 from ctxplug import AgentMemory, BudgetError, Message, hookimpl
+from ctxplug.access.guarding import beneath
 from ctxplug.context.policy import ContextPolicy
 from ctxplug.errors import CannotOpenError, InvalidMessageError, InvalidValueError
 from ctxplug.plugins import Plugins
@@ -348,7 +349,7 @@ def remembering(memory: CtxplugMemory) -> CtxplugMemory:
 def recalls(memory: CtxplugMemory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the store is searched for from now on."""
     asked: list[str] = []
-    backend = memory.memory.backend
+    backend = beneath(memory.memory.backend)
 
     def counting(name: str) -> Callable[..., Any]:
         plain = getattr(backend, name)
@@ -495,7 +496,7 @@ def test_put_and_get_read_as_little_of_a_long_log_as_of_a_short_one(
                 [user(f"{n} 问题") if n % 2 == 0 else assistant("word " * 8) for n in range(stored)]
             )
             memory.get()
-            backend = memory.memory.backend
+            backend = beneath(memory.memory.backend)
             plain = backend.read
 
             def counted(*args: Any, **options: Any) -> Any:

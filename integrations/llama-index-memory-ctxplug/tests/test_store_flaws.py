@@ -24,6 +24,7 @@ from llama_index.core.storage.chat_store.loading import RECOGNIZED_CHAT_STORES, 
 from pydantic_core import PydanticSerializationError
 
 from ctxplug import AgentMemory
+from ctxplug.access.guarding import beneath
 from ctxplug.errors import StorageError
 
 PYDANTIC = tuple(int(part) for part in pydantic.VERSION.split(".")[:2])
@@ -80,14 +81,15 @@ async def test_23183_set_messages_replaces_in_one_write_or_not_at_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store.set_messages("k", [said("1"), said("二")])
-    write = memory.backend.write
+    backend = beneath(memory.backend)
+    write = backend.write
     writes: list[tuple[Any, ...]] = []
 
     def failing(*ops: Any) -> list[int]:
         writes.append(ops)
         raise StorageError("The disk is full.")
 
-    monkeypatch.setattr(memory.backend, "write", failing)
+    monkeypatch.setattr(backend, "write", failing)
     for attempt in (
         lambda: store.set_messages("k", [said("new"), said("新")]),
         lambda: asyncio.run(store.aset_messages("k", [said("new")])),
@@ -96,7 +98,7 @@ async def test_23183_set_messages_replaces_in_one_write_or_not_at_all(
         with pytest.raises(StorageError):
             await asyncio.to_thread(attempt)
     assert len(writes) == 3  # each tried one write with all in it
-    monkeypatch.setattr(memory.backend, "write", write)
+    monkeypatch.setattr(backend, "write", write)
     assert texts(store.get_messages("k")) == ["1", "二"]
     assert texts(await queue.get_messages("k")) == ["1", "二"]
 

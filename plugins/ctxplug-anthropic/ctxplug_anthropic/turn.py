@@ -19,6 +19,7 @@ from ctxplug.messages import Message, ToolCallPart
 from ctxplug.tokens.ledger import Reservation
 from ctxplug.tokens.usage import Usage
 from ctxplug_anthropic.attempts import Attempts
+from ctxplug_anthropic.model_steps import ModelStep, retried
 from ctxplug_anthropic.opening import opening_of, refused
 from ctxplug_anthropic.replies import ChatEvent, ChatReply
 from ctxplug_anthropic.requests import (
@@ -129,6 +130,7 @@ class Turn:
         while True:
             window, attempts = yield from self._prepared(tools, before)
             request = to_request(window, self.settings, self._spending.model)
+            step = ModelStep(self.memory, self._spending.model, attempts)
             try:
                 reply = yield Send(request, attempts)
                 message = to_message(reply, self._spending.model)
@@ -136,7 +138,7 @@ class Turn:
                 exc = typed(raised, attempts)
                 attempts.ended_without_reply()
                 self._attempts += attempts.made
-                yield Work(partial(self._spending.settle_failed, window, attempts))
+                yield Work(partial(step.failed, exc, self._spending.settle_failed, window))
                 budget, why = too_long(exc, window.tokens), "the API said that it was too long"
                 if budget and (yield from self._shrunk_to(tools, budget, window, why)):
                     continue
@@ -145,7 +147,7 @@ class Turn:
                 raise exc from raised
             self._calls += 1
             self._attempts += attempts.made
-            yield Work(partial(self._spending.settle, window, attempts, reply, message))
+            yield Work(partial(step.answered, self._spending.settle, window, reply, message))
             return window, message
 
     def _prepared(self, tools: Sequence[Mapping[str, Any]], before: int) -> Steps:
@@ -197,6 +199,7 @@ class Turn:
         self._spending.notes += (
             f"The window of {sent.tokens} tokens was compacted to {window.tokens}, as {why}.",
         )
+        yield Work(partial(retried, self.memory, self._spending.model, why))
         yield Tell(ChatEvent("restart"))
         return True
 
