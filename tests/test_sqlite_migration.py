@@ -172,7 +172,7 @@ CALLS: list[set[Call]] = [{"write"}, {"sync"}, {"open", "truncate", "delete"}, {
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # while closing
-@pytest.mark.parametrize("calls", CALLS, ids="-".join)
+@pytest.mark.parametrize("calls", CALLS, ids=lambda calls: "-".join(sorted(calls)))
 @pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError], ids=["error", "full"])
 def test_a_failing_disk_leaves_the_old_file_or_the_new_one(
     old: Path, calls: set[Call], error: type[apsw.Error]
