@@ -48,6 +48,19 @@ PIP_TO_UV = {
 }
 
 
+# Tests that take long, and whose subject does not depend on what else is installed.
+SAME_ALONE = (
+    "test_durability.py",
+    "test_isolation_canary.py",
+    "test_replay_exact.py",
+    "test_sessions_model.py",
+    "test_sqlite_faults.py",
+    "test_sqlite_migration.py",
+    "test_tool_processes.py",
+    "test_window_invariants.py",
+)
+
+
 def say(text: str) -> None:
     """Print one line of progress."""
     print(f"dev: {text}", flush=True)
@@ -262,6 +275,7 @@ def test_alone(venv: Path, part: Path) -> None:
     for cache in VENV.glob("lib/python*/site-packages/llama_index/core/_static/tiktoken_cache"):
         environment.setdefault("TIKTOKEN_CACHE_DIR", str(cache))  # data, not a dependency
     config = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-n", "auto", "--maxprocesses", "8"]
+    config += [f"--ignore={ROOT / 'tests' / name}" for name in SAME_ALONE]
     with tempfile.TemporaryDirectory() as elsewhere:
         pytest = [venv / BIN / "pytest", *config, "-p", "no:cacheprovider", part / "tests"]
         run(*pytest, cwd=elsewhere, env=environment)

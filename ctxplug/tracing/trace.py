@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -15,13 +15,14 @@ from ctxplug.storage import Append, Backend, Op, Stream
 from ctxplug.times import to_datetime
 from ctxplug.tokens import TokenCounter
 from ctxplug.tracing.analyzing import AnalysisVerbs
+from ctxplug.tracing.checks import check_measured, check_place, to_count, to_kind
 from ctxplug.tracing.listeners import Listener, Listeners
 from ctxplug.tracing.policy import TracePolicy
 from ctxplug.tracing.reading import find_step, read_parts, read_steps
 from ctxplug.tracing.recorder import Recorder, Redact, Taken, trace_stream
 from ctxplug.tracing.replaying import ReplayVerbs
 from ctxplug.tracing.span import Span, current_span
-from ctxplug.tracing.step import KINDS, OK, SPAN, WINDOW, Step
+from ctxplug.tracing.step import OK, SPAN, WINDOW, Step
 from ctxplug.tracing.writer import StepWriter
 
 FULL = 64  # steps that wait before they are written by themselves
@@ -86,7 +87,7 @@ class Trace(ReplayVerbs, AnalysisVerbs):
         parent; a thread that was begun otherwise is given it as `parent`. `kind` is one of
         those of `Step`. Raises InvalidValueError for data that is not JSON.
         """
-        span = self.opened(_kind(kind), name, parent=parent)
+        span = self._own(kind, name, parent, None)
         span.set(**data)
         return span
 
@@ -107,9 +108,8 @@ class Trace(ReplayVerbs, AnalysisVerbs):
     ) -> Step:
         """Enter a step that was measured elsewhere, and return it; `duration` in seconds."""
         self._check_open()
-        if not duration >= 0:
-            raise InvalidValueError(f"duration is in seconds, not {duration!r}.", path="duration")
-        span = self.opened(_kind(kind), name, parent=parent, trace=trace)
+        check_measured(duration, outcome, tokens, cost, error)
+        span = self._own(kind, name, parent, trace)
         span.set(**data)
         span.started = to_datetime(started_at).timestamp()
         span.duration, span.tokens, span.cost = float(duration), tokens, cost
@@ -139,8 +139,7 @@ class Trace(ReplayVerbs, AnalysisVerbs):
             return
         self._recorder.add(span)
         if self._recorder.waiting >= FULL:
-            with suppress(StorageError):
-                self._writer.store()
+            self._writer.try_to_store()
 
     def begin_turn(self) -> None:
         """Let a new trace begin: a user has spoken."""
@@ -151,9 +150,7 @@ class Trace(ReplayVerbs, AnalysisVerbs):
     def flush(self) -> None:
         """Store the steps that wait, here and in memories beside this one; await listeners."""
         self._check_open()
-        self._writer.store()
-        for _, writer in tuple(self._beside):
-            writer.store()
+        self._store()
         self._listeners.wait()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -176,9 +173,9 @@ class Trace(ReplayVerbs, AnalysisVerbs):
         """Return what stores steps that were taken."""
         return self._recorder.ops(taken)
 
-    def stored(self, taken: Taken, ops: Iterable[Op]) -> None:
-        """Note that steps that were taken are stored, by `ops`."""
-        self._recorder.written(taken)
+    def stored(self, taken: Taken, ops: Iterable[Op], versions: Sequence[int]) -> None:
+        """Note that steps that were taken are stored, by `ops`, in entries of `versions`."""
+        self._recorder.written(taken, versions)
         self._listeners.tell(ops)
 
     def put_back(self, taken: Taken) -> None:
@@ -219,8 +216,8 @@ class Trace(ReplayVerbs, AnalysisVerbs):
             self._scope.namespace,
             self._session(session),
             trace=trace,
-            kind=None if kind is None else _kind(kind),
-            last=_count(last),
+            kind=None if kind is None else to_kind(kind),
+            last=to_count(last),
             since=None if since is None else to_datetime(since),
             until=None if until is None else to_datetime(until),
         )
@@ -276,25 +273,23 @@ class Trace(ReplayVerbs, AnalysisVerbs):
 
     # -- inside --------------------------------------------------------------------------
 
+    def _own(self, kind: str, name: str, parent: Span | str | None, trace: str | None) -> Span:
+        """Return a span of the application's own."""
+        check_place(name, parent, trace)
+        span = self.opened(to_kind(kind), name, parent=parent, trace=trace)
+        span.own = True
+        return span
+
     def _flushed(self) -> None:
         """Store what waits before reading, where that is possible."""
         self._check_open()
         with suppress(StorageError):
-            self._writer.store()
+            self._store()
+
+    def _store(self) -> None:
+        self._writer.store()
+        for _, writer in tuple(self._beside):
+            writer.store()
 
     def _session(self, session: str | None) -> str:
         return self._scope.session if session is None else to_session(session)
-
-
-def _kind(kind: str) -> str:
-    if kind not in KINDS:
-        raise InvalidValueError(
-            f"A step is of one of the kinds {', '.join(KINDS)}, not {kind!r}.", path="kind"
-        )
-    return kind
-
-
-def _count(last: int | None) -> int | None:
-    if last is not None and (isinstance(last, bool) or not isinstance(last, int) or last < 0):
-        raise InvalidValueError(f"last is a number from 0 on, not {last!r}.", path="last")
-    return last
