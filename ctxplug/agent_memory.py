@@ -510,13 +510,14 @@ class AgentMemory(
             return
         if self._upkeep is not None:
             self._upkeep.stop()
-        with suppress(AccessError):
+        with suppress(AccessError, ClosedError):  # a fork may outlast what it was forked from
             if not self.backend.head(self._log.stream):
                 self.trace.forget()  # nothing was said here: what was looked at begins no session
-        with suppress(ReadOnlyError):  # access counts are not worth more than that
+        with suppress(ReadOnlyError, ClosedError):  # access counts are not worth more than that
             self._write()
             self.trace.flush()
-        self._seal_audit()
+        with suppress(ClosedError):
+            self._seal_audit()
         self._closed = True
         for observer in self._observers:
             observer.flush()
@@ -601,14 +602,15 @@ class AgentMemory(
         taken, steps = self._accesses.take(), self.trace.take()
         waited: list[Op] = [*(touch for touch, _ in taken), *self.trace.ops(steps)]
         try:
-            done = self.backend.write(*ops, *waited)[: len(ops)] if ops or waited else []
+            done = self.backend.write(*ops, *waited) if ops or waited else []
         except BaseException:
             self._accesses.put_back(taken)
             self.trace.put_back(steps)
             raise
-        self.trace.stored(steps, waited)
+        first, end = len(ops) + len(taken), len(ops) + len(waited)
+        self.trace.stored(steps, waited, done[first:end])
         self._search.written(ops)
-        return done
+        return done[: len(ops)]
 
     def _block(
         self, query: str, present: frozenset[int], said: str, tokens: int

@@ -49,8 +49,7 @@ def rerun_session(
     progress: Callable[[int], None] = lambda calls: None,
 ) -> Rerun:
     """Re-run the calls of a session of `memory`, an AgentMemory; see `memory.trace.rerun`."""
-    if not (budget is None or (isinstance(budget, int) and budget is not True and budget > 0)):
-        raise InvalidValueError(f"budget is a number of tokens, not {budget!r}.", path="budget")
+    _check(budget, model)
     stream = Stream(memory.scope.namespace, session or memory.scope.session)
     registry = Registry(memory.plugins)
     then = _then(memory, stream, registry)
@@ -140,7 +139,9 @@ def _earlier(backend: Backend, stream: Stream) -> list[Step]:
     after = 0
     for session, last in backend.lineage(stream)[:-1]:
         calls = windows_of(read_steps(backend, stream.namespace, session, kind=WINDOW))
-        found += [step for step in calls if after < (head_of(step) or 0) <= last]
+        # One that compacted further on was made later, from the same messages.
+        upto = ((step, head_of(step) or 0, step.data.get("base", 0)) for step in calls)
+        found += [step for step, head, base in upto if after < head <= last and base <= last]
         after = last
     return found
 
@@ -189,6 +190,13 @@ def _recalls_alike(then: ContextPolicy, now: ContextPolicy) -> bool:
         now.recall_limit,
         now.shape_over,
     )
+
+
+def _check(budget: object, model: object) -> None:
+    if not (budget is None or (isinstance(budget, int) and budget is not True and budget > 0)):
+        raise InvalidValueError(f"budget is a number of tokens, not {budget!r}.", path="budget")
+    if not (model is None or isinstance(model, str)):
+        raise InvalidValueError(f"model is a name, not {model!r:.60}.", path="model")
 
 
 def _settings(policy: str | None, budget: int | None, model: str | None) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_a_rule_is_made_once_and_revoked_by_itself_or_its_id(store: Backend) -> 
     other = access.deny("*", "share")
     assert access.revoke(rule, rule.id) == 1
     assert access.rules() == [other]
-    with pytest.raises(NotFoundError, match=r"`rules` lists"):
+    with pytest.raises(NotFoundError, match=r"ctxplug access list"):
         access.revoke(rule)
     assert access.revoke() == 0
 

@@ -408,6 +408,93 @@ def test_a_session_that_is_marked_as_failed_has_a_chain() -> None:
     assert "the customer gave up" in only(analysis, "failure").summary
 
 
+def test_a_value_that_did_no_harm_at_first_is_told_again_where_it_does() -> None:
+    session = Session()
+    session.user("My order is ORD-77812.")
+    session.says("ok")
+    session.user("and now?")
+    session.window(2, 3)
+    session.call("look_up", "{}", order_id="ORD-77812")
+    session.user("once more")
+    session.window(2, 3)
+    asked, _ = session.call("cancel", "Error: no such order", order_id="ORD-77812")
+    first, *rest = session.analyze().of("lost_value")
+    assert first.data["harmed"] and asked in first.versions
+    assert [finding.data["harmed"] for finding in rest] == [False]
+
+
+def test_an_error_that_passes_is_no_matter_of_values() -> None:
+    session = Session()
+    session.user("My order is ORD-77812.")
+    session.says("ok")
+    session.user("and now?")
+    session.window(2, 3)
+    session.call("look_up", "503 Service Unavailable", order_id="ORD-77812")
+    analysis = session.analyze()
+    assert analysis.cause is not None and analysis.cause.kind == "tool_error"
+    assert only(analysis, "lost_value").data["harmed"] is False
+    assert only(analysis, "failure").data["root"] == "tool_error"
+
+
+def test_what_went_well_in_a_completed_session_is_believed() -> None:
+    session = Session()
+    session.user("My orders are ORD-77812 and ORD-55501.")
+    session.says("ok")
+    session.user("and now?")
+    session.window(2, 3)
+    session.call("look_up", "{}", order_id="ORD-77812")
+    assert only(session.analyze(), "lost_value")
+    assert not session.analyze(completed=True).of("lost_value")
+    session.call("look_up", "Error: no such order", order_id="ORD-55501")
+    assert only(session.analyze(completed=True), "lost_value").data["values"] == ["ORD-55501"]
+
+
+@pytest.mark.parametrize("error", ["missing argument orders_id", "缺少参数 orders_id"])
+def test_a_field_that_a_call_left_out_is_looked_for_by_what_held_it(error: str) -> None:
+    session = Session()
+    session.user("look")
+    session.call("mine", json.dumps({"orders": [{"id": "ORD-77812"}]}))
+    session.user("and now?")
+    session.window(1, 4)
+    session.call("cancel", error, notify="yes")
+    assert only(session.analyze(), "lost_value").data["values"] == ["ORD-77812"]
+
+
+@pytest.mark.parametrize("wrong", ["unknown", "12345", "ORDER_ID"])
+def test_a_made_up_value_stands_for_the_one_of_its_field(wrong: str) -> None:
+    session = Session()
+    session.user("look")
+    session.call("mine", json.dumps({"orders": ["ORD-77812"]}))
+    session.user("and now?")
+    session.window(1, 4)
+    session.call("cancel", f"Error: no such order: {wrong}", order_id=wrong)
+    finding = only(session.analyze(), "lost_value")
+    assert finding.data["values"] == ["ORD-77812"] and finding.data["used"] == [wrong]
+
+
+def test_windows_that_only_grow_are_made_again_once() -> None:
+    class Counted(Recorded):
+        def seen(self, step: Step) -> Seen | None:
+            asked.append(step.id)
+            return super().seen(step)
+
+    asked: list[str] = []
+    session = Session()
+    session.user("My order is ORD-77812.")
+    session.says("ok")
+    for n in range(6):
+        session.user(f"and now? {n}")
+        cut = session.head - 1
+        session.window(*range(2, session.head + 1), messages=cut, compactions=1)
+        session.call("look_up", "[]", order_id="ORD-77812", n=n)
+    found = analyze(Counted("s", session.steps, session.messages, session.windows))
+    assert len(found.of("lost_value")) == 1 and len(set(asked)) == 1
+    last = session.steps[-2]
+    session.steps[-2] = replace(last, data={**last.data, "messages": 3})  # something was cut
+    analyze(Counted("s", session.steps, session.messages, session.windows))
+    assert len(set(asked)) == 2
+
+
 # -- loops ---------------------------------------------------------------------------------
 
 
@@ -446,6 +533,43 @@ def test_what_brings_something_new_is_no_loop() -> None:
         session.user("once more")
         session.call("weather", "rain", city="Lisbon")
     assert not session.analyze().of("retry_loop")
+
+
+@pytest.mark.parametrize(("answer", "done"), [("[]", '["ready"]'), ("处理中", "已完成")])
+def test_asking_until_a_thing_is_done_is_no_loop(answer: str, done: str) -> None:
+    session = Session()
+    session.user("wait for it")
+    for _ in range(4):
+        session.call("status", answer, job=7)
+    assert only(session.analyze(), "retry_loop").data["times"] == 4
+    session.call("status", done, job=7)
+    assert not session.analyze().of("retry_loop")
+
+
+@pytest.mark.parametrize("error", ["503 Service Unavailable", "请求超时，请稍后重试"])
+def test_two_tries_that_an_error_passed_by_are_no_loop(error: str) -> None:
+    session = Session()
+    session.user("look")
+    for _ in range(2):
+        session.call("look_up", error, id=1)
+    session.call("look_up", "found", id=1)
+    assert not session.analyze().of("retry_loop", "tool_error")
+    session.user("and the other")
+    for _ in range(2):
+        session.call("look_up", "Error: no such record", id=2)
+    session.call("look_up", "found", id=2)
+    assert only(session.analyze(), "retry_loop").data["errors"] == 2
+
+
+def test_what_differs_in_a_time_and_an_id_of_the_request_is_the_same_answer() -> None:
+    session = Session()
+    session.user("look")
+    for n in range(3):
+        answer = {"at": f"2024-05-01T10:0{n}:11Z", "request": f"8f3a{n}c2d91ab", "found": []}
+        session.call("look_up", json.dumps(answer), id=1)
+    for n in range(3):
+        session.call("progress", json.dumps({"done": n * 30}), id=1)
+    assert only(session.analyze(), "retry_loop").data["tools"] == ["look_up"]
 
 
 def test_calls_far_apart_are_no_loop() -> None:
@@ -669,7 +793,7 @@ def _everything() -> Any:
     session.user("go on")
     session.window(2, 3)
     for n in range(3):
-        session.call("look_up", "Error: timed out", order_id="ORD-77812", n=0)
+        session.call("look_up", "Error: no such order", order_id="ORD-77812", n=0)
         session.step("model", "m", duration=1.0 + n / 10)
         session.step("model", "m", duration=1.0)
     session.step("model", "m", duration=60.0)

@@ -73,6 +73,7 @@ def test_a_value_is_found_wherever_it_stands(value: str, before: str, after: str
         ("订单号是 DD20240501-88，谢谢", ["DD20240501-88"]),
         ("/srv/data/report.csv", ["/srv/data/report.csv"]),
         ("IFOYYZ", []),
+        ("是INC6851577", ["INC6851577"]),
     ],
 )
 def test_values_that_nobody_guesses(text: str, values: list[str]) -> None:
@@ -85,7 +86,7 @@ def test_sentences_placeholders_and_forms() -> None:
     assert not is_prose("SELECT a, b FROM t WHERE id = 'XY1234' AND b = 3 AND c = 4")
     for text in ("unknown", "N/A", "<order_id>", "YOUR_ID_HERE", "未知", "【订单号】", "xxxx", ""):
         assert is_placeholder(text), text
-    for text in ("mia_li_3668", "王小明", "2024-05-20", "0"):
+    for text in ("mia_li_3668", "王小明", "2024-05-20", "0", "(350 - 122) + (499 - 127)"):
         assert not is_placeholder(text), text
     assert shape("credit_card_123") == shape("credit_card_98765")
     assert shape("NO6JO3") == shape("XK4TQ9") != shape("NO6JO33")
@@ -109,6 +110,16 @@ def test_sentences_placeholders_and_forms() -> None:
         ("请求超时，请稍后重试", "passing"),
         ("无法完成操作", "other"),
         ("未找到订单 DD20240501", "argument"),
+        ("<tool_error>lookup crashed</tool_error>", "other"),
+        ("An unexpected error occurred.", "other"),
+        ("The server is temporarily unavailable.", "passing"),
+        ("404: no order with that id", "argument"),
+        ("ERROR - database is locked", "other"),
+        ('{"statusCode": 502, "body": ""}', "passing"),
+        ("【错误】网络断开", "passing"),
+        ("抱歉，系统出现故障，暂时无法处理。", "other"),
+        ("缺少参数 order_id", "argument"),
+        ('{"status": "failed", "order_id": "7", "reason": "card declined"}', "other"),
     ],
 )
 def test_errors_as_tools_tell_of_them(text: str, sort: str) -> None:
@@ -138,6 +149,13 @@ def test_errors_as_tools_tell_of_them(text: str, sort: str) -> None:
         "订单已取消，退款成功",
         "共有3条记录，没有异常",
         "Transfer successful",
+        "Ann, ann@example.com. If you see 'Error 403: access denied', clear your cache.",
+        "如果出现“错误403：没有权限”的提示，请清除缓存后重试。",
+        '{"ticket": "T1", "owner": "Ann", "date": "2024-05-01", "status": "failed"}',
+        "没有找到相关内容。",
+        "The problem was solved by a new cable.",
+        "The request was processed.",
+        "服务已恢复，没有异常。",
         "-114.0",
     ],
 )

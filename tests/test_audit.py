@@ -21,6 +21,7 @@ from ctxplug.errors import (
     AuditError,
     GuardError,
     InvalidValueError,
+    NotFoundError,
     ReadOnlyError,
     StorageFullError,
     TranscriptError,
@@ -238,6 +239,13 @@ def test_all_enters_adds_and_reads(backend: Backend) -> None:
     names = "add remember recall messages context original expand memories session.log recall"
     assert verbs(memory)[:10] == names.split()
     assert verbs(memory)[10:] == ["recall"]
+    (step,) = memory.trace.steps(kind="window")
+    assert memory.trace.window(step).exact
+    memory.trace.replay()
+    assert [(e.what, e.ids) for e in memory.audit.entries(last=2)] == [
+        ("trace.window", (step.id,)),
+        ("trace.replay", ("trip",)),
+    ]
     assert memory.audit.entries("add")[0].ids == (message.id,)
     recalled = memory.audit.entries("recall")[0]
     assert recalled.ids == tuple(one.record.id for one in found)
@@ -397,6 +405,7 @@ def test_required_returns_nothing_that_cannot_be_entered(
         ("some", "audit"),
         ({"verbs": "remember"}, "verbs"),
         ({"verbs": ()}, "verbs"),
+        ({"verbs": ("remember", "recal")}, "verbs"),
         ({"mode": "strict"}, "mode"),
         ({"rules": ("mine",)}, "rules"),
         ({"rules": "mass-read"}, "rules"),
@@ -618,3 +627,62 @@ def test_imports_are_entered_and_bring_no_log_of_another_store(
     whole.write_text(forged, encoding="utf-8")
     with pytest.raises(TranscriptError, match="belongs to the store"):
         import_export(str(whole), backend, plugins)
+
+
+def test_a_session_that_is_erased_is_entered_before_and_after(backend: Backend) -> None:
+    memory = opened(backend)
+    memory.add("user", "hello")
+    memory.remember("Lives in Lisbon")
+    memory.backend.erase_session(NS, "trip")
+    begun, done = memory.audit.entries("erase_session")
+    assert (begun.outcome, begun.ids) == ("begun", ("trip",))
+    assert (done.outcome, done.ids, done.data["entries"]) == ("ok", ("trip",), 1)
+    (alert,) = memory.audit.entries("alert")
+    assert alert.data["rule"] == "erase-without-purpose"
+
+
+def test_an_answer_of_the_wrong_sort_is_told_of_in_the_entry(backend: Backend) -> None:
+    class Broken:
+        @hookimpl
+        def classify(self, record: Any) -> Any:
+            return "restricted", 5
+
+    memory = opened(backend, Broken())
+    memory.remember("Lives in Lisbon")
+    assert [e.data for e in memory.audit.entries()] == [{"unclassified": "plugin0"}]
+    strict = opened(backend, Broken(), audit=AuditPolicy(mode="required"))
+    with pytest.raises(AuditError, match="answered with tuple"):
+        strict.remember("Lives in Porto")
+
+
+def test_what_is_denied_goes_by_the_verbs_of_the_policy(backend: Backend) -> None:
+    owner = opened(backend, agent=None, audit=False)
+    owner.access.deny("planner", ["read", "write"])
+    policy = AuditPolicy(verbs=("remember",))
+    planner = opened(backend, agent="planner", audit=policy)
+    for act in (planner.messages, lambda: planner.remember("x"), lambda: planner.forget("y")):
+        with pytest.raises((AccessError, NotFoundError)):
+            act()
+    assert [(e.what, e.outcome) for e in owner.audit.entries()] == [("remember", "denied")]
+
+
+def test_a_rule_that_denies_is_entered_as_such(backend: Backend) -> None:
+    owner = opened(backend, agent=None)
+    rule = owner.access.deny("planner", "write")
+    assert [(e.what, e.ids) for e in owner.audit.entries()] == [("deny", (rule.id,))]
+
+
+def test_what_was_written_before_another_erased_it_is_not_sealed_anew(backend: Backend) -> None:
+    first, other = opened(backend), opened(backend)  # as in two processes: neither knows
+    for number in range(3):
+        first.audit.note(f"old {number}")
+    with other.audit.purpose("a case"):
+        other.erase()
+    for number in range(3):
+        other.audit.note(f"new {number}")
+    first.audit.note("new 3")  # it follows what it wrote before, to all appearances
+    first.audit.flush()
+    report = first.audit.verify()
+    assert report.ok, report.problems
+    assert (report.sealed, report.unsealed) == (5, 0)
+    assert verify_store(backend).ok

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -21,7 +22,7 @@ from ctxplug.audit.exports import verify_export
 from ctxplug.audit.verify import verify_store
 from ctxplug.cli.app import app
 from ctxplug.errors import CtxplugError, InvalidValueError
-from ctxplug.storage import Stream
+from ctxplug.storage import Entry, Stream
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.storage.sqlite import SqliteBackend
 
@@ -350,3 +351,95 @@ def test_the_commands_verify_anchor_export_and_report(tmp_path: Path) -> None:
     assert run("verify", lines)[0] == 1
     assert run("verify", tmp_path / "none.db")[0] == 1
     assert run("verify", path, "--anchor", tmp_path / "none.json")[0] == 1
+
+
+def test_a_chain_is_not_hidden_by_another_kind_of_the_entry_that_names_it(tmp_path: Path) -> None:
+    """Else the log would look as if nothing had been sealed, and could be written anew."""
+    path = tmp_path / "agent.db"
+    filled(path, sealed=3)
+    (row,) = [row for row, kind, _ in audit_rows(path) if kind == "chain"]
+    rewrite(path, row, None, kind="audit")
+    with AgentMemory.open(path, namespace=NS, counter="estimate") as memory:
+        (problem,) = memory.audit.verify().problems
+        assert "its kind" in problem.text
+
+
+def test_bytes_between_salt_and_payload_and_parts_of_no_digest_are_found(export: bytes) -> None:
+    lines = export.splitlines(keepends=True)[:-1]
+    entry = next(n for n, line in enumerate(lines) if "payload" in json.loads(line))
+
+    def spaced(row: dict[str, Any]) -> None:
+        row["salt"] = row["salt"][:2] + " " + row["salt"][2:]
+
+    def shortened(row: dict[str, Any]) -> None:
+        row["salt"] = ""
+        row["digest"] = hashlib.sha256(canonical(row["payload"])).hexdigest()
+
+    def added(row: dict[str, Any]) -> None:
+        row["approved"] = "by the board"
+
+    for change in (spaced, shortened, added):
+        assert is_found(forged(lines, entry, change)), change
+
+
+def test_the_anchor_of_a_store_tells_of_one_namespace_and_of_one_export(tmp_path: Path) -> None:
+    path = tmp_path / "agent.db"
+    filled(path)
+    kept, export, run = tmp_path / "anchor.json", tmp_path / "alice.jsonl", CliRunner().invoke
+    with AgentMemory.open(path, namespace=("acme", "bob"), counter="estimate") as bob:
+        bob.remember("Lives in Porto")
+    assert run(app, ["audit", "anchor", str(path), str(kept)]).exit_code == 0
+    anchor = json.loads(kept.read_bytes())
+    assert len(anchor["chains"]) == 2
+    assert run(app, ["audit", "export", str(path), str(export), "-n", "acme/alice"]).exit_code == 0
+    assert verify_export(export.read_bytes(), anchor).ok  # bob's chain is no business of it
+    named = run(app, ["audit", "verify", str(export), "-n", "acme/bob"])  # it was not looked at
+    assert (named.exit_code, "is an export, and of one namespace" in named.output) == (1, True)
+    with AgentMemory.open(path, namespace=("acme", "eve"), counter="estimate") as late:
+        late.remember("Came after the anchor")
+        assert late.audit.verify(anchor).ok
+        late.audit.export(tmp_path / "eve.jsonl")
+    (problem,) = verify_export((tmp_path / "eve.jsonl").read_bytes(), anchor).problems
+    assert "does not know the chain" in problem.text
+
+    with sqlite3.connect(path) as connection:  # the log of alice is removed, and begins anew
+        connection.execute(
+            """DELETE FROM streams WHERE session = ? AND namespace =
+            (SELECT id FROM namespaces WHERE key = 'acme/alice')""",
+            (STREAM,),
+        )
+    connection.close()
+    with AgentMemory.open(path, namespace=NS, counter="estimate") as memory:
+        memory.remember("Was always so")
+        (problem,) = memory.audit.verify(anchor).problems
+        assert "tells of no erasure" in problem.text
+    assert run(app, ["audit", "verify", str(path)]).exit_code == 1
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_is_changed_before_it_is_sealed_is_found_by_who_wrote_it(
+    monkeypatch: pytest.MonkeyPatch, sealed: bool
+) -> None:
+    backend = InMemoryBackend()
+    memory = AgentMemory.open(backend, namespace=NS, counter="estimate")
+    memory.audit.note("first")
+    if sealed:
+        memory.audit.flush()
+    for number in range(4):
+        memory.audit.note(f"note {number}")
+    changed = memory.audit.entries("note 1")[0].seq
+    read = backend.read
+
+    def forged(stream: Stream, **options: Any) -> list[Entry]:
+        found = read(stream, **options)
+        return [forge(e) if (stream.session, e.version) == (STREAM, changed) else e for e in found]
+
+    def forge(entry: Entry) -> Entry:
+        body = {**entry.body, "payload": {**entry.body["payload"], "what": "nothing"}}
+        body["digest"] = digest_of(body["salt"], body["payload"])
+        return replace(entry, body=body)
+
+    monkeypatch.setattr(backend, "read", forged)
+    memory.audit.flush()
+    (problem,) = memory.audit.verify().problems
+    assert (problem.seq, "it was replaced" in problem.text) == (changed, True)

@@ -21,7 +21,8 @@ PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "CTXPLUG_PLUGINS": "
 COMMANDS = (
     *("demo", "replay", "sessions", "show", "chat-log", "context", "recall", "stats"),
     *("check", "backup", "export", "import", "plugins", "memories", "maintain", "archive"),
-    *("erase", "reindex", "usage", "compare", "tools"),
+    *("erase", "reindex", "usage", "compare", "tools", "session", "trace", "audit", "access"),
+    "inspect",
 )
 
 

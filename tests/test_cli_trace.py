@@ -128,7 +128,7 @@ def test_replay_stops_where_all_conditions_hold(store: Path) -> None:
     stops = data("replay", store, "--kind", "tool", "--error", "--watch", "errors")
     assert [(one["name"], one["outcome"]) for one in stops] == [("find", "error")]
     assert stops[0]["values"]["errors"] >= 1 and stops[0]["changes"]["errors"][0] == 0
-    assert "1 stops in" in run("replay", store, "--kind", "tool", "--error").stdout
+    assert "1 stop in" in run("replay", store, "--kind", "tool", "--error").stdout
 
 
 def test_replay_goes_backwards_and_from_a_step(store: Path) -> None:

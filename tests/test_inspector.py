@@ -31,6 +31,7 @@ from ctxplug.inspector.look import DARK, LIGHT, fit, fitted, right
 from ctxplug.inspector.reading import Reading
 from ctxplug.inspector.rows import Rows
 from ctxplug.inspector.session_list import SessionList
+from ctxplug.messages import ToolCallPart
 from ctxplug.plugins import installed
 from ctxplug.registry import Registry
 from ctxplug.storage.shared import acquire, release
@@ -238,6 +239,85 @@ async def test_steps_follow_the_turn_and_lead_to_it(path: Path) -> None:
         assert f"Turn {turn} of 20" in shown and "What it recorded" in shown
 
 
+@pytest.mark.parametrize(
+    ("language", "label", "tool"),
+    [("en", "retry loop", "find_order"), ("zh", "重试循环", "find_dingdan")],
+)
+async def test_findings_lead_to_their_steps(
+    tmp_path: Path, language: str, label: str, tool: str
+) -> None:
+    _fail_three_times(tmp_path / "a.db", tool)
+    options = {"size": (140, 40), "language": language}
+    async with inspecting(tmp_path / "a.db", **options) as pilot:
+        assert pilot.app.state.analysis is None  # made when it is asked for
+        await press(pilot, "5")
+        assert label in screen(pilot) and f"'{tool}' was called 3 times" in screen(pilot)
+        findings = list(pilot.app.state.analysis.findings)
+        kinds = [finding.kind for finding in findings]
+        await press(pilot, "home", *["down"] * kinds.index("retry_loop"), "enter")
+        wanted = findings[kinds.index("retry_loop")].steps
+        steps = pilot.app.panel
+        assert steps.id == "steps" and steps.step().id in wanted
+        assert " ! " in cursor_text(pilot) and f"'{tool}' was called 3 times" in screen(pilot)
+        here = steps.rows.cursor
+        await press(pilot, "n")
+        assert steps.rows.cursor > here and " ! " in cursor_text(pilot)
+        await press(pilot, "N")
+        assert steps.rows.cursor == here
+
+
+async def test_findings_are_those_of_what_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    _fail_three_times(path, "find_order")
+    with AgentMemory.open(path, namespace="n", session="calm") as memory:
+        memory.add("user", "Hello 你好")
+        async with inspecting(path, "calm") as pilot:
+            await press(pilot, "5")
+            assert "Nothing stands out in this session." in screen(pilot)
+            await press(pilot, "enter", "n")
+            _fail(memory, "find_order")
+            pilot.app.follow()
+            await settled(pilot)
+            assert "'find_order' was called 3 times" in screen(pilot)
+            pilot.app.query_one(SessionList).focus()
+            await press(pilot, "end", "enter")
+            assert pilot.app.state.row.session == "s"
+            assert pilot.app.state.analysis.session == "s"
+
+
+@pytest.mark.parametrize("panel", ["1", "2", "3", "4", "5"])
+async def test_what_was_shown_can_be_drawn_until_another_session_is_read(
+    tmp_path: Path, panel: str
+) -> None:
+    _fail_three_times(tmp_path / "a.db", "find_order")
+    async with inspecting(tmp_path / "a.db") as pilot:
+        await press(pilot, panel)
+        rows = pilot.app.panel.rows
+        pilot.app.open(pilot.app.state.row)
+        for y in range(rows.size.height):
+            assert rows.render_line(y).cell_length == rows.scrollable_content_region.width
+        await settled(pilot)
+
+
+def _fail_three_times(path: Path, tool: str) -> None:
+    with AgentMemory.open(path, namespace="n", session="s") as memory:
+        _fail(memory, tool)
+
+
+def _fail(memory: AgentMemory, name: str) -> None:
+    def fails(number: str) -> str:
+        """Find an order."""
+        raise ValueError(number)
+
+    memory.tools.add(fails, name=name, side_effects=False)
+    memory.add("user", "Where is ORD-7783? 订单到哪儿了？")
+    for attempt in range(3):
+        memory.context()
+        call = ToolCallPart(f"c{attempt}", name, {"number": "ORD-7783"})
+        memory.add(Message("assistant", call))
+        memory.tools.run([call], store=True)
+
+
 async def test_memories_are_searched_while_typing(path: Path) -> None:
     async with inspecting(path, "lisbon", size=(120, 60)) as pilot:
         await press(pilot, "4")
@@ -338,7 +418,9 @@ async def test_an_empty_store_says_so(tmp_path: Path) -> None:
     AgentMemory.open(tmp_path / "a.db", namespace="n").close()
     async with inspecting(tmp_path / "a.db") as pilot:
         assert "Nothing has been said" in screen(pilot)
-        await press(pilot, "right", "2", "3", "4", "f", "n", "r", "greater_than_sign", "1", "down")
+        await press(
+            pilot, "right", "2", "3", "4", "5", "f", "n", "r", "greater_than_sign", "1", "down"
+        )
         assert pilot.app.is_running
 
 
@@ -365,7 +447,7 @@ async def test_a_session_without_steps_lists_its_compactions(tmp_path: Path) -> 
 )
 async def test_it_fits_any_terminal(path: Path, size: tuple[int, int], language: str) -> None:
     async with inspecting(path, "chengdu", size=size, language=language) as pilot:
-        for key in ("left", "1", "2", "3", "4"):
+        for key in ("left", "1", "2", "3", "4", "5"):
             await press(pilot, key)
             rows = pilot.app.panel.rows
             assert rows.size.height >= 1

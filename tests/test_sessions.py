@@ -328,6 +328,8 @@ def test_metadata_is_merged_and_none_takes_a_key_away(memory: AgentMemory) -> No
     assert info.state == "completed" and info.metadata["grade"] == "good"
     with pytest.raises(InvalidValueError):
         memory.session.update({"n": float("nan")})
+    with pytest.raises(InvalidValueError, match="keys are strings"):
+        memory.session.update({1: "one"})  # type: ignore[dict-item]
     with pytest.raises(InvalidValueError):
         memory.session.update("text")  # type: ignore[arg-type]
 
@@ -477,6 +479,20 @@ def test_one_may_go_back_as_often_as_one_likes(target: str) -> None:
     assert fork.context().messages == (*window.messages[:-1], *memory.messages()[-1:])
 
 
+@pytest.mark.parametrize("wrong", [-1, True, "2", 1.5])
+def test_how_many_is_a_number_from_0_on(memory: AgentMemory, wrong: Any) -> None:
+    say(memory, "One", "Two")
+    for ask in (
+        lambda: memory.session.log(last=wrong),
+        lambda: memory.session.log(after=wrong),
+        lambda: memory.session.log(last=wrong, kept=False),
+        lambda: memory.sessions(limit=wrong),
+    ):
+        with pytest.raises(InvalidValueError, match="number from 0 on"):
+            ask()
+    assert [one.message.text for one in memory.session.log(after=1, last=9)] == ["Two"]
+
+
 # -- forks ---------------------------------------------------------------------------------
 
 
@@ -513,6 +529,20 @@ def test_a_fork_can_go_back_beyond_where_it_branched_off(memory: AgentMemory) ->
     assert len(memory.recall("harp", k=50)) == len(
         {r.record.id for r in memory.recall("harp", k=50)}
     )
+
+
+def test_a_fork_may_be_closed_after_what_it_was_forked_from(tmp_path: Path) -> None:
+    path = tmp_path / "agent.db"
+    memory = opened(path)
+    say(memory, "One")
+    fork = memory.session.fork("f")
+    fork.add("user", "Two 二")
+    fork.context()
+    memory.close()
+    fork.close()
+    with opened(path, session="f") as again:
+        assert said(again) == ["One", "Two 二"]
+        assert len(again.trace.steps(kind="window")) == 1
 
 
 def test_what_a_fork_sees_again_is_no_record_of_its_own(memory: AgentMemory) -> None:

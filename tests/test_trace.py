@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxplug import AgentMemory, Message, hookimpl
+from ctxplug import AgentMemory, Message, ToolCallPart, hookimpl
 from ctxplug.context.sections import Section
 from ctxplug.errors import BudgetError, InvalidValueError, NotFoundError
 from ctxplug.plugins import Plugins
@@ -318,6 +318,105 @@ def test_redactors_come_before_steps_are_stored_and_fail_closed() -> None:
     assert not memory.trace.window(window).exact
 
 
+def look_up(id: str, note: str) -> str:
+    """Look something up."""
+    return f"{id} {note}"
+
+
+@pytest.mark.parametrize(
+    "policy", [TracePolicy(text=False), TracePolicy(redact=lambda t: t.replace("canary", "[X]"))]
+)
+def test_nothing_is_spared_because_of_the_key_it_stands_under(policy: TracePolicy) -> None:
+    """Neither the arguments of a tool, nor what an application says of a call of its own."""
+    memory = opened(trace=policy)
+    memory.tools.add(look_up, side_effects=False)
+    memory.add("user", "Go on")
+    call = ToolCallPart("c1", "look_up", {"id": "canary 1", "note": "canary 2"})
+    memory.add(Message("assistant", call))
+    memory.tools.run([call])
+    with memory.trace.span("call", kind="model", prompt="canary 3", asked={"role": "canary 4"}):
+        pass
+    memory.trace.record("tool", "search", started_at=0, duration=1, result=["canary 5", "金丝雀"])
+    memory.context(system="Be brief.", tools=[{**TOOLS[0], "input_schema": schema("canary 6")}])
+    memory.trace.flush()
+    entries = memory.backend.read(Stream(NS, "ctxplug:trace:trip"))
+    stored = "".join(str(entry.body) for entry in entries)
+    assert "canary" not in stored and "look_up" in stored
+
+
+def schema(text: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {"id": {"type": "string", "description": text}}}
+
+
+def test_what_a_redactor_returns_instead_of_text_is_not_stored() -> None:
+    memory = opened(trace=TracePolicy(redact=lambda text: None))  # type: ignore[arg-type,return-value]
+    memory.add("user", "Hello")
+    memory.context("hello", system="Be brief.")
+    (window,) = memory.trace.steps(kind="window")
+    assert window.data["query"].startswith("[withheld")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cost", float("nan")),
+        ("cost", "much"),
+        ("tokens", "many"),
+        ("error", 5),
+        ("outcome", None),
+        ("name", object()),
+        ("data", {"o": object()}),
+        ("data", {"n": float("inf"), "文": "字"}),
+    ],
+)
+def test_a_step_that_cannot_be_stored_keeps_nothing_else_from_the_store(
+    backend: Backend, name: str, value: Any
+) -> None:
+    memory = opened(backend)
+    memory.add("user", "Hello")
+    with memory.trace.span("own") as span:
+        setattr(span, name, value)
+    for number in range(20):  # enough that steps go along with a write
+        with memory.trace.span("fine", number=number):
+            memory.add("user", f"第{number}")
+    assert len(memory.messages()) == 21
+    own, *others = memory.trace.steps()
+    assert own.id == span.id and "unstored" in own.data
+    assert [step.data["number"] for step in others] == list(range(20))
+    assert all(type(step.outcome) is str for step in [own, *others])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"duration": "1"},
+        {"duration": float("inf")},
+        {"tokens": "9"},
+        {"tokens": True},
+        {"cost": float("nan")},
+        {"outcome": None},
+        {"error": 5},
+        {"parent": 5},
+        {"parent": "no id"},
+        {"trace": "zz"},
+        {"name": 7},
+    ],
+)
+def test_what_is_no_measure_of_a_step_is_refused(wrong: dict[str, Any]) -> None:
+    memory = opened(trace=0.5)
+    with pytest.raises(InvalidValueError, match=rf"{next(iter(wrong))}.* not "):
+        memory.trace.record(
+            **{"kind": "span", "name": "x", "started_at": 0, "duration": 1, **wrong}
+        )
+    assert memory.trace.steps() == []
+
+
+@pytest.mark.parametrize("wrong", [{"sample": "all"}, {"sample": 2}, {"redact": "canary"}])
+def test_a_trace_policy_is_one(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValueError, match=next(iter(wrong))):
+        TracePolicy(**wrong)
+
+
 def test_long_texts_are_cut() -> None:
     memory = opened()
     memory.add("user", "x")
@@ -361,6 +460,45 @@ def test_erasing_takes_the_steps_too(backend: Backend) -> None:
     memory.erase()
     memory.close()
     assert NS not in backend.namespaces()
+
+
+def test_what_another_memory_erases_is_kept_anew(backend: Backend) -> None:
+    """The parts of windows are kept once: and once more where somebody has erased them."""
+    memory, other = opened(backend), opened(backend)
+    for _ in range(2):
+        memory.add("user", "Where? 在哪里？")
+        memory.context(system="Be brief.", tools=TOOLS)
+        memory.trace.flush()
+        (window,) = memory.trace.steps(kind="window")
+        memory.trace.flush()
+        assert memory.trace.window(window).exact
+        other.session.erase()
+
+
+class Unwritable(InMemoryBackend):
+    """Refuses to be written to, in words of its own, once it is `full`."""
+
+    full = False
+    tries = 0
+
+    def write(self, *ops: Any) -> list[int]:
+        self.tries += 1
+        if self.full:
+            raise RuntimeError("the disk is gone")
+        return super().write(*ops)
+
+
+def test_steps_that_cannot_be_stored_stop_nobody_and_wait_on() -> None:
+    backend = Unwritable()
+    memory = opened(backend)
+    memory.add("user", "Hello")
+    backend.full, backend.tries = True, 0
+    for number in range(300):
+        with memory.trace.span("own", number=number):
+            memory.context()
+    assert backend.tries < 20
+    backend.full = False
+    assert [s.data["number"] for s in memory.trace.steps(kind="span")] == list(range(300))
 
 
 def test_a_store_that_cannot_be_written_to_can_be_looked_at(tmp_path: Path) -> None:

@@ -178,6 +178,10 @@ def test_a_breakpoint_has_a_condition(replay: Replay) -> None:
     for wrong in ({}, {"text": ""}, {"when": "x"}, {"error": ""}, {"changed": "cost"}):
         with pytest.raises(InvalidValueError):
             replay.break_on(**wrong)  # type: ignore[arg-type]
+    for field in ("kind", "name", "text", "error", "tokens_over"):
+        with pytest.raises(InvalidValueError, match="not 'windw'" if field == "kind" else field):
+            replay.break_on(**{field: "windw" if field == "kind" else [5]})  # type: ignore[arg-type]
+    assert replay.breakpoints == []
 
 
 @given(

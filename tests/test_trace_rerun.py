@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ctxplug import AgentMemory, Message, ToolCallPart, ToolResultPart
@@ -100,6 +100,21 @@ def ask(memory: AgentMemory, call: dict[str, Any]) -> None:
         return
 
 
+# A return to where a compaction had been made, and one to where a section stood.
+@example(
+    [("turn", 0, {})] * 6
+    + [("tool", 50, {}), ("turn", 1, {}), ("snapshot", 0, {}), ("restore", 0, {})],
+    "balanced",
+)
+@example(
+    [
+        ("section", 1, {"query": "order depot"}),
+        ("snapshot", 0, {}),
+        ("section", 0, {}),
+        ("restore", 0, {"query": "order depot"}),
+    ],
+    "balanced",
+)
 @settings(max_examples=60, deadline=None)
 @given(st.lists(DO, min_size=3, max_size=14), st.sampled_from(["balanced", "aggressive"]))
 def test_the_same_settings_send_the_same(done: list[tuple[str, int, Any]], policy: str) -> None:
@@ -122,6 +137,33 @@ def test_a_fork_sends_the_same_again_though_its_past_was_another_session() -> No
         again = fork.trace.rerun()
         assert [call.same for call in again.calls] == [True] * 4
         assert again.after.compactions >= 1 and again.notes == ()
+
+
+def test_what_was_compacted_behind_a_fork_is_no_past_of_it() -> None:
+    """The call was made after the snapshot, though from messages that stand before it."""
+    with opened(budget=700) as memory:
+        for n in range(30):
+            memory.extend(
+                [Message("user", f"Question {n}: how far? " * 3), Message("assistant", "far " * 30)]
+            )
+        memory.add("user", "How far is it? 有多远？")
+        memory.session.snapshot("asked")
+        assert memory.context().report.base > memory.session.snapshots()[0].version
+        fork = memory.session.fork("other", at="asked")
+        talk(fork, 3)
+        assert fork.trace.rerun().same
+
+
+def test_what_was_learnt_of_counting_holds_again() -> None:
+    with opened(model="claude-sonnet-4-5", counter=None) as memory:
+        for n in range(8):
+            memory.add("user", FACTS[n % 3].format(n=n))
+            window = memory.context()
+            memory.record_usage({"input_tokens": 2 * window.tokens, "output_tokens": 5})
+            memory.add("assistant", f"It is at the depot in Porto, 在波尔图仓库, shelf {n}. " * 2)
+        again = memory.trace.rerun()
+        limits = {step.data["limit"] for step in memory.trace.steps(kind="window")}
+        assert len(limits) > 1 and again.same
 
 
 def test_after_a_reopen_with_other_defaults_the_recorded_settings_hold(tmp_path: Path) -> None:
@@ -255,6 +297,13 @@ def test_an_unknown_policy_of_the_recording_is_named() -> None:
         backend = memory.backend
         other = opened(backend)
         assert "'my own', which is not known here" in other.trace.rerun().notes[0]
+
+
+def test_a_model_is_named() -> None:
+    with opened() as memory:
+        talk(memory, 1)
+        with pytest.raises(InvalidValueError, match="model is a name, not 5"):
+            memory.trace.rerun(model=5)  # type: ignore[arg-type]
 
 
 def test_it_says_that_there_is_nothing_to_make_again() -> None:

@@ -24,7 +24,7 @@ Action: TypeAlias = Literal["allow", "deny"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRule:
-    """One rule; `agent` and `session` are globs (`*`, `?`, `[ab]`), and case counts.
+    """One rule; `agent` and `session` are names or globs (`*`, `?`, `[ab]`), and case counts.
 
     With `kinds` or `tags` it is about memories of one of these kinds, with one of these tags.
     `id` revokes it; `by` is the agent that made it, None the owner.
@@ -132,8 +132,11 @@ def to_verbs(verbs: Iterable[str] | str) -> tuple[str, ...]:
 
 
 def matches(glob: str, name: str) -> bool:
-    """Say whether the whole of `name` is as `glob` says; case counts."""
-    return glob == ALL or _pattern(glob).match(name) is not None
+    """Say whether the whole of `name` is as `glob` says; case counts.
+
+    A name is meant by itself too, whatever signs are in it, as in "trip [1]".
+    """
+    return glob in (ALL, name) or _pattern(glob).match(name) is not None
 
 
 @lru_cache(4096)

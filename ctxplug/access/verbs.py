@@ -83,7 +83,10 @@ class Access:
         known = {rule.id for rule in self.rules()}
         for id in ids:
             if id not in known:
-                raise NotFoundError(f"There is no access rule {id!r}; `rules` lists their ids.")
+                raise NotFoundError(
+                    f"There is no access rule {id!r}; `memory.access.rules()` and `ctxplug access"
+                    " list` have their ids."
+                )
         if ids:
             self._append(REVOKED, {"ids": ids})
             self._notify("access.revoked", ids=ids)

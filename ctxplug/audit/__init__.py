@@ -18,8 +18,8 @@ The law:
    zeros for the first) and `hash`: SHA-256 of the 32 bytes of `prev` followed by the
    canonical JSON of the link without `hash`. Links seal each entry once, in order.
 5. Entries are sealed after every `seal_every` of them, at `close`, and by flush, verify,
-   anchor, export and erase; several processes may do so. What follows the last link is
-   compared with its own digests alone.
+   anchor, export and erase; several processes may do so. A process seals what it wrote by
+   the digests that it wrote. What follows the last link is compared with its own digests alone.
 6. To erase a namespace is to seal, to add a link with `erasing`, to erase, and to add a link
    with `erased` (when, and how many entries and records). The digests stay, and tell
    nothing: without its salt nobody can guess what a digest was made of.

@@ -38,7 +38,8 @@ from ctxplug.storage import (
 from ctxplug.storage.workers import Workers
 
 T = TypeVar("T")
-AGAIN = 60.0  # seconds after which a denied read is entered once more
+AGAIN = 60.0  # seconds after which what is denied again is entered once more
+MEMO = 1_000  # denials that are remembered for that
 
 
 class AuditBackend(Backend):
@@ -67,7 +68,7 @@ class AuditBackend(Backend):
             return self._writing(ops, ops)
         made = self._recorder.written(drafts)
         done = self._writing(ops, (*ops, *made.appends))
-        self._recorder.done(made)
+        self._recorder.done(made, done[len(ops) :])
         return done[: len(ops)]
 
     def erase(self, namespace: Namespace) -> EraseReceipt:
@@ -216,8 +217,12 @@ class AuditBackend(Backend):
 
     def _enter_denied(self, draft: Draft) -> None:
         """Enter that something was denied: of the same thing, once a minute."""
+        if not self._recorder.policy.wants(draft.what):
+            return
         key = draft.what, " ".join(draft.ids)
         now = time.monotonic()
+        if len(self._denied) >= MEMO:  # most of them are of ids that never come again
+            self._denied.clear()
         if now - self._denied.get(key, -AGAIN) >= AGAIN:
             self._denied[key] = now
             draft.records = []

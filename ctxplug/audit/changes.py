@@ -61,8 +61,10 @@ _ORDER = (
     "archive",
     "unarchive",
 )
-_OTHERS = "add erase erase_session snapshot write tool.refused grant revoke chain alert"
-_READS = "read recall context messages original expand memories search_archive"
+_OTHERS = "add erase erase_session snapshot write tool.refused grant deny revoke chain alert"
+_READS = (
+    "read recall context messages original expand memories search_archive trace.window trace.replay"
+)
 VERBS = frozenset((*_ORDER, *_OTHERS.split(), *_READS.split()))
 _STEPS = ("steps", "parts", "tool.started", "tool.output", "compaction")  # that change nothing
 _COMMON = ("message", *_STEPS)
@@ -106,6 +108,8 @@ def drafts_of(ops: Sequence[Op], everything: bool = False) -> list[Draft]:
         else:
             continue
         for draft in drafts:
+            if not everything and any(name.startswith(RESERVED) for name in draft.namespace):
+                continue  # what an adapter keeps behind a label of its own, such as a store's items
             found.setdefault(draft.namespace, []).append(draft)
     return [_merged(drafts) for drafts in found.values()]
 
@@ -207,7 +211,8 @@ def _reserved(op: Append) -> Iterator[_Told]:
     elif session == _ACCESS:
         ids = op.body.get("ids") or [op.body.get("id")]
         told = {name: op.body[name] for name in ("action", "agent") if name in op.body}
-        yield _OF_ACCESS.get(op.kind, op.kind), namespace, None, filter(None, ids), told
+        what = "deny" if told.get("action") == "deny" else _OF_ACCESS.get(op.kind, op.kind)
+        yield what, namespace, None, filter(None, ids), told
     else:  # a log of an adapter or a plugin
         yield "write", namespace, None, (), {"log": session, "kind": op.kind}
 

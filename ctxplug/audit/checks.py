@@ -9,6 +9,7 @@ from typing import Any
 from ctxplug.audit.chain import START, hash_of
 from ctxplug.audit.entry import digest_of
 
+PARTS = {"seq", "payload", "salt", "digest"}  # of an entry; `seq` in an export
 NAMED = 20  # of several entries that lack, those that are named
 
 
@@ -104,6 +105,8 @@ def check_entries(
                 digests[seq] = digest
             else:
                 found.add(where, seq, "the entry is not what its digest says: it was changed")
+            if body.keys() - PARTS:  # which no digest is of
+                found.add(where, seq, "the entry has more than a payload, a salt and a digest")
         except (KeyError, TypeError, ValueError):
             found.add(where, seq, "the entry is damaged: it has no payload, salt or digest")
     return digests

@@ -90,7 +90,10 @@ def sha256(data: bytes) -> str:
 
 def digest_of(salt: str, payload: Any) -> str:
     """Return the digest of a payload: SHA-256 of its salt, and of its canonical JSON."""
-    return sha256(bytes.fromhex(salt) + canonical(payload))
+    first = bytes.fromhex(salt)
+    if len(first) != SALT or first.hex() != salt:  # else bytes might move between the two
+        raise ValueError(f"A salt is {2 * SALT} hexadecimal digits in lower case, not {salt!r:.60}")
+    return sha256(first + canonical(payload))
 
 
 def body_of(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,8 @@ class AuditLog:
     ) -> AbstractContextManager[None]:
         """Let all that is done in the with block be for `purpose`, on behalf of `actor`.
 
-        It holds for every memory, in this thread or task and in those that are begun in it.
+        It holds for every memory, in this thread or task, in tasks that are begun in it and
+        in a-twins; a thread that is begun by hand names its own.
         """
         if purpose is None and actor is None:
             raise InvalidValueError("Say for what purpose, or for whom.", path="purpose")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ctxplug.audit.changes import is_own
 from ctxplug.audit.rules import RULES
 from ctxplug.errors import InvalidValueError
 
@@ -41,6 +42,13 @@ class AuditPolicy:
             raise InvalidValueError(
                 f'verbs is "changes", "all" or names of verbs such as ("remember", "recall"), not'
                 f" {verbs!r:.80}.",
+                path="verbs",
+            )
+        strange = [] if isinstance(verbs, str) else [v for v in verbs if not is_own(v)]
+        if strange:
+            raise InvalidValueError(
+                f"verbs names {strange[0]!r:.60}, which is no verb that is audited: see the page"
+                " audit. What memory.audit.note(...) tells is entered in any case.",
                 path="verbs",
             )
         unknown = set(self.rules) - set(RULES)

@@ -27,9 +27,11 @@ def audit_reads(memory: Any, recorder: Recorder) -> None:
     for name, look in READS.items():
         if recorder.policy.wants(name):
             vars(memory)[name] = _audited(getattr(memory, name), name, look, recorder)
-    if recorder.policy.wants("session.log"):
-        session = memory.session
-        vars(session)["log"] = _audited(session.log, "session.log", _log, recorder)
+    for name, look in OF_PARTS.items():
+        if recorder.policy.wants(name):
+            part, _, verb = name.partition(".")
+            owner = getattr(memory, part)
+            vars(owner)[verb] = _audited(getattr(owner, verb), name, look, recorder)
 
 
 def _audited(verb: Callable[..., Any], name: str, look: Look, recorder: Recorder) -> Any:
@@ -71,6 +73,15 @@ def _log(args: Any, options: Any, found: Any) -> Touched:
     return [one.message.id for one in found], {"messages": len(found)}, []
 
 
+def _step(args: Any, options: Any, replayed: Any) -> Touched:
+    step = args[0] if args else options["step"]
+    return [step if isinstance(step, str) else step.id], {}, []
+
+
+def _replay(args: Any, options: Any, replay: Any) -> Touched:
+    return [replay.session], {"steps": len(replay)}, []
+
+
 def _ref(args: Any, options: Any, result: Any) -> Touched:
     return [args[0] if args else options["ref"]], {}, []
 
@@ -83,4 +94,9 @@ READS: Mapping[str, Look] = {
     "expand": _ref,
     "memories": _records,
     "search_archive": _recalled,
+}
+OF_PARTS: Mapping[str, Look] = {
+    "session.log": _log,
+    "trace.window": _step,
+    "trace.replay": _replay,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -48,11 +48,15 @@ class Sealer:
         self._every = every
         self._lock = threading.Lock()
         self._waiting: dict[Namespace, int] = {}
+        self._runs: dict[Namespace, chain.Run] = {}
 
-    def written(self, namespace: Namespace, entries: int) -> None:
-        """Take note of new entries; seal them if there are many."""
+    def written(self, namespace: Namespace, entries: Sequence[tuple[int, str]]) -> None:
+        """Take note of new entries, by place and digest; seal them if there are many."""
         with self._lock:
-            count = self._waiting[namespace] = self._waiting.get(namespace, 0) + entries
+            count = self._waiting[namespace] = self._waiting.get(namespace, 0) + len(entries)
+            run = self._runs.setdefault(namespace, chain.Run())
+            for seq, digest in entries:
+                run.add(seq, digest)
         if count >= self._every:
             self.seal(namespace)
 
@@ -60,7 +64,8 @@ class Sealer:
         """Seal a namespace now; raise StorageError if that fails."""
         with self._lock:
             self._waiting.pop(namespace, None)
-        return chain.seal(self._store, namespace)
+            run = self._runs.pop(namespace, None)
+        return chain.seal(self._store, namespace, run)
 
     def seal_all(self) -> None:
         """Seal what this process has written; what fails is sealed by whoever comes next."""
@@ -120,16 +125,15 @@ class Recorder:
                 log.warning("%r could not be audited", draft.what, exc_info=True)
         return made
 
-    def done(self, made: Written) -> None:
-        """Tell of the alerts of what is written by now, and seal if there is much."""
-        counts: dict[Namespace, int] = {}
-        for append in made.appends:
-            namespace = append.stream.namespace
-            counts[namespace] = counts.get(namespace, 0) + 1
+    def done(self, made: Written, places: Sequence[int]) -> None:
+        """Tell of the alerts of what is written by now, at `places`, and seal if there is much."""
+        entered: dict[Namespace, list[tuple[int, str]]] = {}
+        for append, place in zip(made.appends, places, strict=True):
+            entered.setdefault(append.stream.namespace, []).append((place, append.body["digest"]))
         self.tell_alerts(made)
-        for namespace, count in counts.items():
+        for namespace, entries in entered.items():
             try:
-                self.sealer.written(namespace, count)
+                self.sealer.written(namespace, entries)
             except CtxplugError:
                 log.warning("the audit log could not be sealed", exc_info=True)
 
@@ -148,14 +152,14 @@ class Recorder:
         """Enter what no write of its own tells of; raise AuditError if it must be and cannot."""
         made = self.written([draft], outcome)
         try:
-            self.store.write(*made.appends)
+            places = self.store.write(*made.appends)
         except StorageError as exc:
             if self.policy.required:
                 raise self._error(draft.what) from exc
             log.warning("%r could not be audited", draft.what, exc_info=True)
             self._tell("audit.failed", what=draft.what, error=type(exc).__name__)
         else:
-            self.done(made)
+            self.done(made, places)
 
     def _make(self, made: Written, draft: Draft, outcome: str) -> None:
         """Make the entry of `draft`, and those of the alerts that it raises."""

@@ -15,6 +15,7 @@ from ctxplug.records import MemoryRecord
 
 LEVELS = ("public", "internal", "confidential", "restricted")  # the least sensitive first
 _LEVEL, _TAG = "sensitivity:", "compliance:"
+_TAGS = (list, tuple, set, frozenset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def to_classification(answer: Any) -> Classification:
         return answer
     if isinstance(answer, str):
         return Classification(answer)
-    if isinstance(answer, tuple) and len(answer) == 2 and not isinstance(answer[1], str):
+    if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], _TAGS):
         return Classification(answer[0], tuple(answer[1]))
     raise InvalidValueError(
         f"classify answers with a class of {LEVELS}, or with it and a list of tags, not"

@@ -31,13 +31,15 @@ def verify_namespace(
     """Examine the audit log of one namespace and its chain.
 
     `anchor` is the namespace's own, so all chains that it names have to be there; or that of
-    a whole store, of which others are left alone.
+    a whole store, of which those of others are left alone. If it does not know the chain of
+    this one, the log was begun later, or anew: then no chain that it knows may be without a
+    namespace.
     """
     found = Findings()
     _namespace(backend, namespace, found)
     if anchor is not None and anchor["of"] == STORE:
         own = {chain: head for chain, head in anchor["chains"].items() if chain in found.hashes}
-        anchor = {**anchor, "chains": own}
+        anchor = {**anchor, "chains": own or _unnamed(backend, anchor)}
     _anchored(backend, anchor, found)
     return found.report()
 
@@ -99,13 +101,21 @@ def _named(backend: Backend, namespace: Namespace) -> str | None:
         return None
 
 
+def _unnamed(backend: Backend, anchor: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those chains of `anchor` that no namespace names."""
+    named = {_named(backend, namespace) for namespace in backend.namespaces()}
+    return {chain: head for chain, head in anchor["chains"].items() if chain not in named}
+
+
 def _check_columns(entry: Entry, kinds: Sequence[str], where: str, found: Findings) -> None:
     """Compare what stands beside a body with what is in it."""
     try:
         told = entry.body.get("payload", entry.body)
         namespace = None if LINK in kinds else [*entry.stream.namespace]
+        names_chain = entry.kind == CHAIN  # and no other entry does, or it would be hidden
         sound = (
             entry.kind in kinds
+            and names_chain == (told.get("what") == CHAIN)
             and not entry.pinned
             and entry.agent == told.get("agent")
             and entry.created_at == to_datetime(told["at"])
@@ -165,6 +175,8 @@ def _entries(backend: Backend, stream: Stream, where: str, found: Findings) -> I
             after = page[-1].version if page else head
         last = page[-1].version if page else last
         yield from page
+    if last != head and backend.head(stream) != head:  # it grew meanwhile, or was erased
+        return
     if last > head or (last < head and not found.problems):
         found.add(where, head, f"the log says that it ends here, and its last entry is {last}")
 

@@ -32,7 +32,7 @@ Tags: TypeAlias = Annotated[
 
 group = typer.Typer(
     help="Which agents may read, write and share which sessions. What is granted to one is"
-    " closed to others.",
+    " closed to others.\n\nExample: ctxplug access grant agent.db hr-bot read --session 'hr-*'",
     no_args_is_help=True,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -18,9 +19,10 @@ from ctxplug.audit.summary import AuditSummary
 from ctxplug.audit.verify import STORE, verify_namespace, verify_store
 from ctxplug.cli import options, screen, stores
 from ctxplug.cli.exchange import write_new
-from ctxplug.errors import CannotOpenError
+from ctxplug.errors import CannotOpenError, InvalidValueError
 from ctxplug.scope import namespace_key
 
+RANDOM = re.compile("[0-9a-f]{32}")  # an id whose beginning says enough
 Since: TypeAlias = options.Since
 Until: TypeAlias = options.Until
 
@@ -97,10 +99,13 @@ def list_(
     if json:
         screen.print_json([entry.to_dict() for entry in found])
         return
-    columns = ["#", "when", "what", "agent", "session", "purpose", "touched"]
+    columns = ["#", "#when", "what", "agent", "session", "purpose", "touched"]
     rows = [_row(entry) for entry in found]
     title = f"Audit log of {namespace_key(chosen)}"
-    screen.out().print(screen.table(title, columns, rows, caption=f"{len(rows):,} entries"))
+    told = screen.counted(len(rows), "entry", "entries") + (
+        "; --json shows ids whole" if rows else ""
+    )
+    screen.out().print(screen.table(title, columns, rows, caption=f"[dim]{told}[/]"))
 
 
 def report(
@@ -170,13 +175,18 @@ def anchor(
     if file is None or json:
         screen.print_json(made)
         return
-    count = len(made["chains"])
-    screen.out().print(f"Wrote the heads of {count:,} chains to {screen.safe(file)}.")
+    heads = screen.counted(len(made["chains"]), "head")
+    screen.out().print(f"Wrote {heads} of chains to {screen.safe(file)}.")
 
 
 def _verified(target: str, namespace: str | None, known: Mapping[str, Any] | None) -> AuditReport:
     path = Path(target)
     if path.is_file() and _bytes(target, 1) == b"{":
+        if namespace is not None:
+            raise InvalidValueError(
+                f"{target!r} is an export, and of one namespace; leave out --namespace.",
+                path="namespace",
+            )
         return verify_export(_bytes(target), known)
     with stores.opened(target, mode="dry") as backend:
         if namespace is None:
@@ -194,7 +204,8 @@ def _bytes(path: str, count: int = -1) -> bytes:
 
 
 def _row(entry: AuditEntry) -> tuple[object, ...]:
-    touched = ", ".join(entry.ids[:3]) + (" …" if len(entry.ids) > 3 else "")
+    ids = [id[:8] if RANDOM.fullmatch(id) else id for id in entry.ids[:3]]
+    touched = ", ".join(ids) + (" …" if len(entry.ids) > 3 else "")
     what = entry.what if entry.outcome == "ok" else f"{entry.what} ({entry.outcome})"
     texts = (what, entry.agent or "", entry.session or "", entry.purpose or "", touched)
     return entry.seq, screen.when(entry.at), *map(screen.safe, texts)
@@ -204,9 +215,13 @@ def _print_verdict(target: str, found: AuditReport) -> None:
     console = screen.out()
     verdict = "[green]is what was written[/]" if found.ok else "[bold red]was changed[/]"
     erased = f", {found.erased:,} of erased namespaces" if found.erased else ""
+    if found.ok and not found.chains and not found.unsealed:
+        console.print(f"{screen.safe(target)} has no audit log: nothing was done that is audited.")
+        return
+    entries = screen.counted(found.sealed, "entry", "entries")
     console.print(
-        f"The audit log of {screen.safe(target)} {verdict}: {found.sealed:,} entries sealed in"
-        f" {found.chains:,} chains{erased}, {found.unsealed:,} not sealed yet."
+        f"The audit log of {screen.safe(target)} {verdict}: {entries} sealed in"
+        f" {screen.counted(found.chains, 'chain')}{erased}, {found.unsealed:,} not sealed yet."
     )
     for problem in found.problems:
         console.print(f"  [red]{screen.safe(str(problem))}[/]")
@@ -219,7 +234,9 @@ def _print_summary(summary: AuditSummary) -> None:
         console.print(f"Nothing that was done to {name} is in the audit log.")
         return
     times = f"{screen.when(summary.first)} to {screen.when(summary.last)}"
-    console.print(f"[bold]{name}[/]: {summary.entries:,} entries, {times} UTC.\n")
+    console.print(
+        f"[bold]{name}[/]: {screen.counted(summary.entries, 'entry', 'entries')}, {times} UTC.\n"
+    )
     for title, counts in (
         ("verb", summary.by_verb),
         ("agent", summary.by_agent),

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from ctxplug.printable import is_harmful
 from ctxplug.printable import short as short
@@ -80,8 +81,20 @@ def table(
             no_wrap=number,
         )
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, str) else f"{cell:,}" for cell in row))
+        made.add_row(*(cell if isinstance(cell, str | Text) else f"{cell:,}" for cell in row))
     return made
+
+
+def one_line(markup: str) -> Text:
+    """Return a cell of a table that is cut at its end where there is no room, not folded."""
+    text = Text.from_markup(markup, overflow="ellipsis")
+    text.no_wrap = True
+    return text
+
+
+def counted(count: int, one: str, more: str = "") -> str:
+    """Return a number with what it counts: "1 entry", "1,200 entries"; one more has an s."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def progress() -> Progress:

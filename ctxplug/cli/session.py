@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from shlex import quote
 from typing import Annotated, TypeAlias
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from ctxplug.agent_memory import AgentMemory
 from ctxplug.cli import options, screen, stores
 from ctxplug.cli.session_page import details, list_sessions, text
+from ctxplug.errors import InvalidValueError
 from ctxplug.sessions.policy import SessionPolicy
 from ctxplug.sessions.states import STATES
 
@@ -27,7 +29,8 @@ Wanted: TypeAlias = Annotated[
 
 group = typer.Typer(
     no_args_is_help=True,
-    help="Show a session; mark where it stands, go back there, branch off; suspend or close it.",
+    help="Show a session; mark where it stands, go back there, branch off; suspend or close it."
+    "\n\nExample: ctxplug session show agent.db -s trip",
 )
 
 
@@ -102,7 +105,10 @@ def snapshot(
     if json:
         screen.print_json(made.to_dict())
     else:
-        screen.out().print(f"{screen.safe(made.name)} is version {made.version}.")
+        screen.out().print(
+            f"The snapshot {screen.safe(made.name)} is version {made.version}."
+            f" Back to it: ctxplug session restore TARGET {screen.safe(quote(made.name))}"
+        )
 
 
 @group.command()
@@ -125,7 +131,8 @@ def restore(
         screen.print_json({**info.to_dict(), "restored": version, "from": head})
         return
     screen.out().print(
-        f"{screen.safe(info.id)} is as it was at version {version}: {info.messages} messages."
+        f"{screen.safe(info.id)} is as it was at version {version}:"
+        f" {screen.counted(info.messages or 0, 'message')}."
         f" Back again: ctxplug session restore TARGET {head}"
     )
 
@@ -226,8 +233,10 @@ def retire(
 
     Example: ctxplug session retire agent.db --older-than 90 --expire-after 7 --dry-run
     """
-    expire = None if quiet is None else quiet * DAY
-    policy = SessionPolicy(expire_after=expire, retain=days * DAY)
+    policy = SessionPolicy(
+        expire_after=None if quiet is None else _days("--expire-after", quiet),
+        retain=_days("--older-than", days),
+    )
     with stores.opened(target, mode="dry" if dry_run else "read") as backend:
         chosen = stores.choose_namespace(backend, namespace)
         with (
@@ -279,3 +288,10 @@ def _place(memory: AgentMemory, given: str) -> str | int:
     if given.isdecimal() and given not in {mark.name for mark in memory.session.snapshots()}:
         return int(given)
     return given
+
+
+def _days(option: str, given: float) -> float:
+    """Return days as seconds; raise InvalidValueError unless they are above zero."""
+    if not given > 0:
+        raise InvalidValueError(f"{option} takes days above zero, not {given:g}.", path=option)
+    return given * DAY

@@ -29,8 +29,8 @@ def list_sessions(
         return
     forks = any(one.parent for _, one in found)
     rows = [_row(name, one, forks) for name, one in found]
-    columns = ["namespace", "session", "state", "#log entries", "began", "last"]
-    columns += ["fork of"] if forks else []
+    columns = ["namespace", "session", "state", "#log entries", "#last"]
+    columns += ["fork of"] if forks else ["#began"]
     hint = "ctxplug show TARGET -n NAMESPACE -s SESSION shows one." if rows else "There are none."
     screen.out().print(screen.table("", columns, rows, caption=f"[dim]{hint}[/]"))
 
@@ -52,11 +52,11 @@ def _row(namespace: str, one: SessionState, forks: bool) -> list[str | int]:
         screen.safe(one.id),
         one.state,
         one.version,
-        screen.when(one.created_at) if one.created_at else "",
         screen.when(one.updated_at) if one.updated_at else "",
     ]
-    parent = f"{screen.safe(one.parent)} @{one.forked_at}" if one.parent else ""
-    return [*row, parent] if forks else row
+    if forks:  # there is no room for both on a line of 80
+        return [*row, f"{screen.safe(one.parent)} @{one.forked_at}" if one.parent else ""]
+    return [*row, screen.when(one.created_at) if one.created_at else ""]
 
 
 def details(info: SessionState, forks: list[str]) -> list[tuple[str, str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from typer.core import TyperGroup
 
 from ctxplug import codec
@@ -19,6 +21,7 @@ from ctxplug.tracing.step import COMPACTION, RECALL, WINDOW, Step
 COLUMNS = ["#call", "#step", "#began", "what", "#ms", "#tokens", "#cost $", "outcome"]
 UNNAMED = (WINDOW, COMPACTION, RECALL)  # kinds whose name says nothing more
 ID = 8  # digits of an id that are listed; any beginning that is no other's will do
+CLASS = re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b")  # how an error is named in short
 KEYS = 160  # characters of one value that are shown unless everything is asked for
 
 
@@ -73,20 +76,19 @@ def list_(
     with stores.memory_of(target, namespace, session) as memory:
         every = memory.trace.steps()
         chosen = memory.trace.steps(kind=kind, since=since, until=until)
-    turns = numbered(every)
+    numbers = numbered(every)
     chosen = [s for s in chosen if trace is None or s.trace.startswith(trace)]
     chosen = [s for s in chosen if not (failed and s.ok)]
     found = chosen[-last:] if last else chosen
     if json:
-        screen.print_json([step.to_dict() | {"call": turns.get(step.id)} for step in found])
+        screen.print_json([step.to_dict() | {"call": numbers.get(step.id)} for step in found])
         return
-    rows = [row(step, depth, turns.get(step.id, "")) for step, depth in nested(found)]
     hint = "ctxplug trace show TARGET STEP shows one, by its id or the beginning of it."
-    if not rows:
+    if not found:
         hint = "There are none: nothing was traced, or nothing is as asked for."
     elif len(chosen) > len(found):
-        hint += f" {len(chosen) - len(found)} earlier ones are not shown; --last 0 shows all."
-    screen.out().print(screen.table("", COLUMNS, rows, caption=f"[dim]{hint}[/]"))
+        hint += f" {len(chosen) - len(found):,} earlier ones are not shown; --last 0 shows all."
+    screen.out().print(_table(found, numbers, caption=f"[dim]{hint}[/]"))
 
 
 def show(
@@ -152,19 +154,34 @@ def nested(steps: Sequence[Step]) -> list[tuple[Step, int]]:
     return [(step, depths[step.id]) for step in steps]
 
 
-def row(step: Step, depth: int, number: object = "") -> tuple[object, ...]:
+def _table(
+    steps: Sequence[Step], numbers: Mapping[str, int], *, title: str = "", caption: str = ""
+) -> Table:
+    """Return a table of steps; the day and the cost are left out where they say nothing."""
+    format = "%H:%M:%S" if len({s.started_at.date() for s in steps}) < 2 else "%m-%d %H:%M:%S"
+    shown = [name for name in COLUMNS if name != "#cost $" or any(s.cost for s in steps)]
+    if not numbers:
+        shown.remove("#call")
+    rows = [
+        [row(step, depth, format, numbers.get(step.id, ""))[COLUMNS.index(name)] for name in shown]
+        for step, depth in nested(steps)
+    ]
+    return screen.table(title, shown, rows, caption=caption)
+
+
+def row(step: Step, depth: int, format: str, number: object = "") -> tuple[object, ...]:
     """Return the cells of one line of a list."""
-    named = step.name and step.kind not in UNNAMED
+    named = step.name and step.kind not in UNNAMED and step.name != step.kind
     name = f" [dim]{screen.safe(screen.short(step.name, 40))}[/]" if named else ""
     return (
         number,
         step.id[:ID],
-        step.started_at.strftime("%m-%d %H:%M:%S"),
-        f"{'  ' * depth}{step.kind}{name}",
+        step.started_at.strftime(format),
+        screen.one_line(f"{'  ' * depth}{step.kind}{name}"),
         f"{step.duration * 1000:.1f}",
         "" if step.tokens is None else step.tokens,
         "" if step.cost is None else f"{step.cost:.4f}",
-        outcome(step, full=False),
+        screen.one_line(outcome(step, full=False)),
     )
 
 
@@ -173,7 +190,10 @@ def outcome(step: Step, *, full: bool = True) -> str:
     if step.ok:
         return "[green]ok[/]"
     error = step.error or ""
-    told = screen.short(error if full else error.partition(":")[0], 400 if full else 40)
+    if not full:
+        named = CLASS.search(error)
+        error = named[0] if named else error.partition(":")[0]
+    told = screen.short(error, 400 if full else 40)
     return f"[red]{screen.safe(step.outcome)}[/] {screen.safe(told)}".rstrip()
 
 
@@ -197,8 +217,9 @@ def _print_step(console: Console, step: Step, children: Sequence[Step], full: bo
             console.print(f"  [dim]{name}:[/] {shown}")
     for key, value in step.data.items():
         text = value if isinstance(value, str) else codec.encode(value).decode("utf-8", "replace")
+        if isinstance(value, float) and not full:
+            text = f"{value:.4g}"
         shown = screen.visible(text) if full else screen.short(text, KEYS)
         console.print(f"  [cyan]{screen.safe(key)}:[/] {screen.safe(shown)}")
     if children:
-        rows = [row(child, 0)[1:] for child in children]
-        console.print(screen.table("", COLUMNS[1:], rows, caption="[dim]what happened in it[/]"))
+        console.print(_table(children, {}, title="What happened in it"))

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from ctxplug.cli import options, screen, stores
 from ctxplug.errors import InvalidValueError
 from ctxplug.tracing.analysis import KINDS, Analysis, Finding
 
 COLOURS = {"high": "red", "warning": "yellow", "info": "dim"}
+STEPS = 5  # of one finding that are printed
 MOST = 5  # findings of one kind that are printed unless everything is asked for
 
 
@@ -68,11 +70,20 @@ def _print(console: Console, analysis: Analysis, found: Sequence[Finding], full:
             continue
         colour = COLOURS[finding.severity]
         console.print(f"[{colour}]{finding.severity}[/] [bold]{finding.kind}[/]")
-        console.print(f"  {screen.safe(finding.summary)}")
-        console.print(f"  [dim]why[/] {screen.safe(finding.why)}")
-        console.print(f"  [dim]do[/]  {screen.safe(finding.suggestion)}")
+        page = Table.grid(padding=(0, 1, 0, 0))
+        page.add_row(" ", "", screen.safe(finding.summary))
+        page.add_row("", "[dim]why[/]", screen.safe(finding.why))
+        page.add_row("", "[dim]do[/]", screen.safe(finding.suggestion))
+        if finding.steps:
+            more = f" and {len(finding.steps) - STEPS} more" if len(finding.steps) > STEPS else ""
+            page.add_row(
+                "", "[dim]steps[/]", f"{' '.join(id[:8] for id in finding.steps[:STEPS])}{more}"
+            )
+        console.print(page)
     if not found:
         console.print(f"Nothing stands out in {screen.safe(analysis.session)}.")
+    if any(finding.steps for finding in found):
+        console.print("[dim]ctxplug trace show TARGET STEP shows one of the steps.[/]")
     if left:
         console.print(f"[dim]{left} more of kinds that are shown; --full shows all.[/]")
     for note in analysis.notes:

@@ -14,6 +14,7 @@ from ctxplug.cli import options, screen, stores
 from ctxplug.cli.talk import printed
 from ctxplug.cli.trace_window import print_window
 from ctxplug.errors import InvalidValueError, NotFoundError
+from ctxplug.inspector.outline import line_of
 from ctxplug.tracing.replay import Replay
 from ctxplug.tracing.step import WINDOW, Step
 
@@ -131,7 +132,8 @@ def _print_stops(cursor: Replay, stops: Iterator[Step], json: bool) -> None:
     if json:
         screen.print_json(found)
     else:
-        console.print(f"[dim]{count} stops in {len(cursor)} steps.[/]")
+        told = screen.counted(count, "stop")
+        console.print(f"[dim]{told} in {screen.counted(len(cursor), 'step')}.[/]")
 
 
 def print_stop(console: Console, cursor: Replay, step: Step) -> None:
@@ -147,8 +149,9 @@ def print_stop(console: Console, cursor: Replay, step: Step) -> None:
     if step.error:
         console.print(f"      [red]{screen.safe(screen.short(step.error, 160))}[/]")
     for message in cursor.news():
-        said = screen.safe(screen.short(message.text, 100))
-        console.print(f"      [cyan]{message.role}:[/] {said}")
+        console.print(
+            f"      [cyan]{message.role}:[/] {screen.safe(screen.short(line_of(message), 100))}"
+        )
     for change in cursor.changes:
         told = f"{change.before!r} -> {change.after!r}"
         console.print(f"      [yellow]{screen.safe(change.name)}[/]: {screen.safe(told)}")

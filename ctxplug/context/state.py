@@ -28,6 +28,7 @@ from ctxplug.context.entries import (
     unit_to_dict,
     verbatim_versions,
 )
+from ctxplug.context.turning_points import opening, returns, turning_points
 from ctxplug.context.units import skipped_unit
 from ctxplug.context.view import View
 from ctxplug.errors import AccessError, ReadOnlyError
@@ -38,7 +39,6 @@ from ctxplug.storage.kept import KEPT, Kept, to_runs
 from ctxplug.tokens import TokenCounter
 
 READ = (MESSAGE, COMPACTION, *BLOCKS, KEPT)  # what a window is made from; the rest may be large
-NEWEST = 16
 
 
 class WindowState:
@@ -121,7 +121,7 @@ class WindowState:
         body = self._body(units, details)
         append = Append(stream=self._stream, kind=COMPACTION, body=body, created_at=at, pinned=True)
         version = self._backend.write(append)[0]
-        rivals = self._turning_points(after=self.base, before=version + 1)
+        rivals = turning_points(self._backend, self._stream, after=self.base, before=version + 1)
         edited = any(entry.kind == KEPT for entry in rivals)
         first = next((entry.version for entry in rivals if self._follows(entry)), None)
         if first == version and not edited and not self._local:
@@ -176,20 +176,13 @@ class WindowState:
 
     def _open(self) -> None:
         """Start at the last compaction under this budget or the last edit, if there is one."""
-        before = None
-        while True:
-            entries = self._turning_points(before=before, newest_first=True, limit=NEWEST)
-            for entry in entries:
-                if entry.kind == KEPT:
-                    self._start_from(Kept.of(entry))
-                    return
-                if entry.body.get("budget") == self.budget and self._was_first(entry):
-                    self._start_at(entry)
-                    return
-            if len(entries) < NEWEST:
-                self._skip_backlog()
-                return
-            before = entries[-1].version
+        entry = opening(self._backend, self._stream, self.budget)
+        if entry is None:
+            self._skip_backlog()
+        elif entry.kind == KEPT:
+            self._start_from(Kept.of(entry))
+        else:
+            self._start_at(entry)
 
     def _skip_backlog(self) -> None:
         """Start near the end of a long log that was filled without any window."""
@@ -204,11 +197,8 @@ class WindowState:
         """Start from what an edit left in view."""
         self._kept = kept
         self.base = self.head = kept.version
-        reading = self._backend, self._stream, self.budget, self._counter, self._logged
-        if kept.restored:  # with the window as it was then: what was sent is cached still
-            past = self.as_of(*reading, head=kept.restored)
-            self.view, self._raw = past.view, past._raw
-            self.compactions, self.last_call = past.compactions, past.last_call
+        if kept.restored:
+            self._go_back(kept)
             return
         entries = kept.entries(self._backend, self._stream, kind=MESSAGE)
         said = [self._logged(e) for e in takewhile(lambda e: e.version < kept.version, entries)]
@@ -218,25 +208,26 @@ class WindowState:
             self._raw[logged.version] = logged
             self.view.add(logged)
 
-    def _was_first(self, entry: Entry) -> bool:
-        """Say whether no edit, and no other compaction on the same one, came before `entry`."""
-        base = entry.body["base"]
-        rivals = self._turning_points(after=base, before=entry.version)
-        return not any(
-            rival.kind == KEPT
-            or (rival.body.get("budget") == self.budget and rival.body["base"] == base)
-            for rival in rivals
-        )
+    def _go_back(self, kept: Kept) -> None:
+        """Go on with the window as it was where `kept` returns to: what was sent is cached."""
+        first, *later = returns(self._backend, self._stream, self.budget, kept)
+        reading = self._backend, self._stream, self.budget, self._counter, self._logged
+        past = self.as_of(*reading, head=first.restored)
+        for one in later:
+            log: Any = AsOf(self._backend, one.restored)
+            past._backend, past._kept, past._seen = log, first, None
+            past.base = past.head = first.version
+            while past.refresh():
+                pass
+            first = one
+        self.view, self._raw = past.view, past._raw
+        self.compactions, self.last_call = past.compactions, past.last_call
 
     def _follows(self, entry: Entry) -> bool:
         """Say whether `entry` is a compaction under this budget that builds on the last."""
         if entry.kind != COMPACTION or entry.body.get("budget") != self.budget:
             return False
         return bool(entry.body["base"] == self.base)
-
-    def _turning_points(self, **where: Any) -> list[Entry]:
-        kinds = [COMPACTION, KEPT]
-        return self._backend.read(self._stream, kinds=kinds, pinned=True, **where)
 
     def _start_at(self, entry: Entry) -> None:
         upto, edit = entry.body["upto"], entry.body.get("kept", 0)

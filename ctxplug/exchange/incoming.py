@@ -16,7 +16,7 @@ from ctxplug.messages import Message
 from ctxplug.plugins import Plugins
 from ctxplug.recall.indexing import index_form
 from ctxplug.records import MemoryRecord
-from ctxplug.scope import Namespace, Scope, namespace_key
+from ctxplug.scope import RESERVED, Namespace, Scope, namespace_key
 from ctxplug.storage import Append, Backend, Entry, Fork, Op, Put, Stream, Touch
 from ctxplug.transcripts.files import fault
 
@@ -26,7 +26,10 @@ _Batch: TypeAlias = tuple[_Key, list[Item]]
 
 @dataclass(frozen=True, slots=True)
 class ImportReceipt:
-    """What an import wrote; `present` counts sessions and memories that were there already."""
+    """What an import wrote; `present` counts sessions and memories that were there already.
+
+    `sessions` are conversations: of ctxplug's own logs only the `entries` are counted.
+    """
 
     sessions: int
     entries: int
@@ -52,7 +55,7 @@ def import_export(path: str, backend: Backend, plugins: Plugins) -> ImportReceip
         if ops:
             backend.write(*with_entries(backend, ops, "import"))
         written = sum(isinstance(op, Append | Put) for op in ops)
-        sessions += bool(ops) and session is not None
+        sessions += bool(ops) and session is not None and not session.startswith(RESERVED)
         entries += written if session is not None else 0
         records += written if session is None else 0
         present += not ops if session is not None else len(items) - written

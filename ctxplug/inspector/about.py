@@ -20,7 +20,7 @@ KEYS = (
     ("q", "quit"),
     ("←→", "turn"),
     ("↑↓", "move"),
-    ("1-4", "panel"),
+    ("1-5", "panel"),
     ("g", "goto"),
     ("/", "find"),
     ("f", "changed"),

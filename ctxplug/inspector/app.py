@@ -11,6 +11,7 @@ from textual.widgets import ContentSwitcher
 from ctxplug.context.policy import PRESETS
 from ctxplug.inspector.bar import Timeline
 from ctxplug.inspector.conversation import Conversation
+from ctxplug.inspector.findings_panel import FindingsPanel
 from ctxplug.inspector.look import NAMES
 from ctxplug.inspector.memories_panel import MemoriesPanel
 from ctxplug.inspector.rows import Rows
@@ -19,6 +20,7 @@ from ctxplug.inspector.session_list import SessionList
 from ctxplug.inspector.stage import PANELS, Stage
 from ctxplug.inspector.steps_panel import StepsPanel
 from ctxplug.inspector.words import LANGUAGES, Words
+from ctxplug.tracing.analysis import Finding
 
 
 class Inspector(Stage):
@@ -60,6 +62,7 @@ class Inspector(Stage):
         self.query_one(ContentSwitcher).current = name
         self.panel.rows.focus()
         self.frame()
+        self.analyse()
 
     @work
     async def action_goto(self) -> None:
@@ -92,7 +95,10 @@ class Inspector(Stage):
             self.action_find_next(False)
 
     def action_find_next(self, back: bool) -> None:
-        """Go to the next message with the words, or the one before."""
+        """Go to the next message with the words, or the one before; of steps, with a finding."""
+        if isinstance(self.panel, StepsPanel):
+            self.panel.find(back=back)
+            return
         text = self.state.found
         if text and not self.query_one(Conversation).find(text, back=back):
             self.notify(self.state.words("find.none", text=text), severity="warning")
@@ -176,7 +182,9 @@ class Inspector(Stage):
                 self.panel.rows.focus()
             return
         panel, outline = self.panel, self.state.outline
-        if isinstance(panel, StepsPanel):
+        if isinstance(panel, FindingsPanel):
+            self._show_evidence(panel.finding())
+        elif isinstance(panel, StepsPanel):
             turn = panel.turn()
             if turn is not None:
                 self.go(turn, follow=True)
@@ -184,3 +192,13 @@ class Inspector(Stage):
             version = panel.version()
             if version is not None:
                 self.go(outline.turn_of(version), follow=False)
+
+    def _show_evidence(self, finding: Finding | None) -> None:
+        """Go to the first step that shows a finding, or else to its first message."""
+        if finding is None:
+            return
+        if self.query_one(StepsPanel).go_to(finding.steps):
+            self.action_panel("steps")
+        elif finding.versions:
+            self.action_panel("conversation")
+            self.query_one(Conversation).go_to(finding.versions[0])

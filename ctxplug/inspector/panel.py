@@ -20,6 +20,7 @@ from ctxplug.inspector.reading import Reading, SessionRow
 from ctxplug.inspector.rows import Rows
 from ctxplug.inspector.words import Words
 from ctxplug.printable import visible
+from ctxplug.tracing.analysis import Analysis
 from ctxplug.tracing.step import Step
 
 SHOWN = 20_000  # characters of a text that are shown
@@ -38,6 +39,7 @@ class State:
     outline: Outline | None = None
     windows: PastWindows | None = None
     steps: list[Step] = field(default_factory=list)
+    analysis: Analysis | None = None  # None until it is made
     seen: Seen | None = None
     cached: int = 0
     only_changed: bool = False

@@ -143,6 +143,15 @@ class PastWindows:
         base = seen.window.report.base if seen.window else 0
         return [one for one in self._compactions[key] if one.version <= max(head, base)]
 
+    def remade(self, step: Step) -> Replayed:
+        """Make the window that a step recorded again, and say whether it is the same."""
+        data = step.data
+        stream = self.outline.stream
+        keys = frozenset([*data.get("system", {}).values(), data.get("tools", "")]) - {""}
+        parts = read_parts(self._backend, stream.namespace, step.session, keys)
+        basis = Basis(self._backend, stream, data.get("budget", 0), data.get("policy", POLICY))
+        return self._rebuilt(data, parts, basis)
+
     # -- inside --------------------------------------------------------------------------
 
     @cached_property
@@ -182,15 +191,11 @@ class PastWindows:
         )
         if "hash" not in data:
             return replace(seen, error=step.error or step.outcome, needed=data.get("needed"))
-        keys = frozenset([*data.get("system", {}).values(), data.get("tools", "")]) - {""}
         try:
-            namespace = self.outline.stream.namespace
-            parts = read_parts(self._backend, namespace, step.session, keys)
-            basis = Basis(self._backend, self.outline.stream, seen.budget, seen.policy)
-            replayed = self._rebuilt(data, parts, basis)
+            replayed = self.remade(step)
         except CtxplugError as exc:
             return replace(seen, error=str(exc))
-        return replace(self._shown(seen, replayed, basis), exact=replayed.exact)
+        return replace(self._shown(seen, replayed, self._basis_of(seen)), exact=replayed.exact)
 
     def _unrecorded(self, call: Call) -> Seen:
         basis = self._basis

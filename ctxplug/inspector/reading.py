@@ -28,6 +28,7 @@ from ctxplug.tracing.step import Step
 
 if TYPE_CHECKING:  # loaded at first use
     from ctxplug.recall.embedder import Embedder
+    from ctxplug.tracing.analysis import Analysis
 
 LOOKED_THROUGH = 1_000  # messages among which those that a memory was made from are looked for
 COUNTED = 20_000  # entries of a session that are read to count its turns
@@ -151,6 +152,15 @@ class Reading:
             own = session == stream.session
             found += steps if own else [one for one in steps if _head(one) <= last]
         return sorted(found, key=lambda step: step.started_at)
+
+    def analysis(self, outline: Outline, steps: Sequence[Step]) -> Analysis:
+        """Return what `memory.trace.analyze` finds in a session whose outline is read."""
+        from ctxplug.tracing.analysis import analyze
+        from ctxplug.tracing.analysis.of_session import SessionSubject
+
+        stream = outline.stream
+        remade = self.windows(outline, steps).remade
+        return analyze(SessionSubject(self._backend, stream.namespace, stream.session, remade))
 
     def message(self, stream: Stream, version: int) -> Message | None:
         """Return the message `version` as it was given."""

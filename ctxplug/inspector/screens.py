@@ -23,7 +23,7 @@ KEYS = (
     ("shift ← →, [ ]", "turns"),
     ("< >", "ends"),
     ("g", "goto"),
-    ("1 2 3 4", "panels"),
+    ("1 2 3 4 5", "panels"),
     ("↑ ↓, j k", "move"),
     ("enter", "open"),
     ("tab", "focus"),

@@ -16,6 +16,7 @@ from ctxplug.errors import CtxplugError
 from ctxplug.inspector.about import about, bar_told, keys, tabs, title
 from ctxplug.inspector.bar import Timeline, TokenBar
 from ctxplug.inspector.conversation import Conversation
+from ctxplug.inspector.findings_panel import FindingsPanel
 from ctxplug.inspector.look import NAMES, style, themes
 from ctxplug.inspector.memories_panel import MemoriesPanel
 from ctxplug.inspector.outline import Outline
@@ -26,9 +27,11 @@ from ctxplug.inspector.session_list import SessionList
 from ctxplug.inspector.steps_panel import StepsPanel
 from ctxplug.inspector.window_panel import WindowPanel
 from ctxplug.inspector.words import Words
+from ctxplug.tracing.analysis import Analysis
 from ctxplug.tracing.step import Step
 
-PANELS = ("conversation", "window", "steps", "memories")
+PANELS = ("conversation", "window", "steps", "memories", "findings")
+ANALYSED = ("steps", "findings")  # panels that show what stands out
 PAUSE = 2.0  # seconds between looks for what was added
 
 
@@ -62,6 +65,8 @@ class Stage(App[None]):
         self.turn = 0
         self._head = 0
         self._tokens: dict[int, int] = {}
+        self._analysing = False
+        self._analysed: PastWindows | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -80,6 +85,7 @@ class Stage(App[None]):
                     yield WindowPanel(self.state, id="window")
                     yield StepsPanel(self.state, id="steps")
                     yield MemoriesPanel(self.state, id="memories")
+                    yield FindingsPanel(self.state, id="findings")
         yield Static(id="keys")
 
     def on_mount(self) -> None:
@@ -110,7 +116,7 @@ class Stage(App[None]):
     def open(self, row: SessionRow) -> None:
         """Show a session, at its last turn."""
         self.state.row = row
-        self.state.outline = self.state.windows = self.state.seen = None
+        self.state.outline = self.state.windows = self.state.seen = self.state.analysis = None
         self.turn = 0
         self.read(row)
 
@@ -169,6 +175,33 @@ class Stage(App[None]):
             self.go(turn, follow=at_end)
         else:
             self._say([[(state.words("turn.none"), "dim")]])
+        self.analyse()
+
+    def analyse(self) -> None:
+        """Find out what stands out in the session, where that is asked for and not known yet."""
+        state = self.state
+        asked = self.panel.id in ANALYSED and not self._analysing
+        if asked and state.outline and state.windows and state.windows is not self._analysed:
+            self._analysing = True
+            self._find(state.outline, state.steps, state.windows)
+
+    @work(thread=True, group="findings")
+    def _find(self, outline: Outline, steps: list[Step], windows: PastWindows) -> None:
+        """Analyse a session; one at a time, as that may take a moment."""
+        try:
+            found = self.state.reading.analysis(outline, steps)
+        except CtxplugError as exc:
+            found = None
+            self.call_from_thread(self._fail, exc)
+        self.call_from_thread(self._found, outline, windows, found)
+
+    def _found(self, outline: Outline, windows: PastWindows, found: Analysis | None) -> None:
+        self._analysing, self._analysed = False, windows
+        if outline is self.state.outline and found is not None:
+            self.state.analysis = found
+            for panel in (self.query_one(StepsPanel), self.query_one(FindingsPanel)):
+                panel.renew()
+        self.analyse()  # something may have been added, or another session opened, meanwhile
 
     def go(self, turn: int, *, follow: bool) -> None:
         """Show a turn; with `follow` the conversation goes to its answer."""

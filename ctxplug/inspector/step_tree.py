@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ctxplug.inspector.outline import COMPACTION, Mark, Outline
+from ctxplug.inspector.words import Words
 from ctxplug.tracing.step import WINDOW, Step
 
 
@@ -49,6 +50,19 @@ def turn_of(step: Step, outline: Outline) -> int | None:
     """Return the turn that a step tells of itself."""
     head = step.data.get("head")
     return outline.call_behind(head) if step.kind == WINDOW and isinstance(head, int) else None
+
+
+def step_name(step: Step, words: Words) -> str:
+    """Return what a step is, and its name where that says more."""
+    kind = words.known("step", step.kind)
+    return f"{kind} {step.name}" if step.name and step.name != step.kind else kind
+
+
+def took(seconds: float) -> str:
+    """Return a duration with a unit that fits."""
+    if seconds >= 60:
+        return f"{int(seconds // 60)}m{seconds % 60:02.0f}s"
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
 
 
 def compactions(outline: Outline) -> list[Mark]:

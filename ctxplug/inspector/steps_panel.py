@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ctxplug.inspector.conversation import mark_text
+from ctxplug.inspector.findings_panel import SEVERITIES, by_step, finding_line
 from ctxplug.inspector.look import Bit, fit, right
 from ctxplug.inspector.outline import Mark
 from ctxplug.inspector.panel import Line, Panel, body, field_line, heading
-from ctxplug.inspector.step_tree import Node, compactions, tree
-from ctxplug.inspector.words import Words
+from ctxplug.inspector.step_tree import Node, compactions, step_name, took, tree
+from ctxplug.tracing.analysis import Finding
 from ctxplug.tracing.step import MODEL, Step
 
 TONES = {
@@ -35,6 +36,7 @@ class StepsPanel(Panel):
     _tree: Sequence[Node] = ()
     _marks: Sequence[Mark] = ()
     _of: object = None
+    _findings: Mapping[str, Sequence[Finding]] = {}
 
     def renew(self) -> None:
         """Show the steps, the cursor on the first of the chosen turn."""
@@ -45,6 +47,7 @@ class StepsPanel(Panel):
             self._tree = tree(self.state.steps, outline)
             self._marks = () if self._tree else compactions(outline)
         self._of = self.state.windows
+        self._findings = by_step(self.state.analysis.findings if self.state.analysis else ())
         self.rows.show(len(self._tree or self._marks), self._draw, cursor=self._first())
         if not (self._tree or self._marks):
             self.tell()
@@ -55,6 +58,20 @@ class StepsPanel(Panel):
         if self._tree:
             return self._tree[index].turn
         return self._marks[index].turn if self._marks else None
+
+    def step(self) -> Step | None:
+        """Return the step under the cursor."""
+        return self._tree[self.rows.cursor].step if self._tree else None
+
+    def go_to(self, ids: Collection[str]) -> bool:
+        """Put the cursor on the first of these steps; say whether there is one."""
+        return self._to(i for i, node in enumerate(self._tree) if node.step.id in ids)
+
+    def find(self, *, back: bool) -> bool:
+        """Go to the next step that a finding is about, around the end; say if there is one."""
+        count, at = len(self._tree), self.rows.cursor
+        places = ((at - i if back else at + i) % count for i in range(1, count + 1))
+        return self._to(i for i in places if self._tree[i].step.id in self._findings)
 
     def tell(self) -> None:
         """Show the step under the cursor, or that there is none."""
@@ -73,9 +90,16 @@ class StepsPanel(Panel):
             yield [(self.words("steps.none"), "dim")]
             return
         step = self._tree[index].step
-        yield [(_name(step, self.words), TONES.get(step.kind, "text")), (f"  {step.id}", "faint")]
+        yield [
+            (step_name(step, self.words), TONES.get(step.kind, "text")),
+            (f"  {step.id}", "faint"),
+        ]
         if step.error:
             yield from body(step.error, self.words, "bad")
+        for finding in self._findings.get(step.id, ()):
+            yield finding_line(finding, self.words)
+            yield from body(finding.suggestion, self.words)
+            yield []
         for name, value in _fields(step):
             yield field_line(self.words(f"step.{name}"), value)
         yield []
@@ -84,6 +108,12 @@ class StepsPanel(Panel):
             yield from body(json.dumps(step.data, ensure_ascii=False, indent=2), self.words)
             yield []
         yield [(self._totals(), "dim")]
+
+    def _to(self, places: Iterator[int]) -> bool:
+        place = next(places, None)
+        if place is not None:
+            self.rows.cursor = place
+        return place is not None
 
     def _first(self) -> int | None:
         call = self.state.seen.call.number if self.state.seen else None
@@ -115,36 +145,26 @@ class StepsPanel(Panel):
         call = self.state.seen.call.number if self.state.seen else None
         bright = node.turn == call
         tone = TONES.get(step.kind, "text") if bright else "dim"
-        label = "  " * node.depth + _name(step, self.words)
+        found = self._findings.get(step.id)
+        label = "  " * node.depth + step_name(step, self.words)
         row: list[Bit] = [
             (
                 right("" if node.turn is None else str(node.turn), 5),
                 "accent" if bright else "faint",
             ),
-            (f"  {step.started_at:%H:%M:%S}  ", "faint"),
+            (" ! ", SEVERITIES[found[0].severity]) if found else ("   ", "faint"),
+            (f"{step.started_at:%H:%M:%S}  ", "faint"),
             ("▪ " if step.ok else "✗ ", tone if step.ok else "bad"),
             (fit(label, 26 if width >= NARROW else 16), tone),
             (right(took(step.duration), 9) + "  ", "text" if bright else "dim"),
         ]
-        if width >= NARROW:
+        if not step.ok:
+            row.append((f"{step.outcome} {step.error or ''}", "bad"))
+        elif width >= NARROW:
             row.append((_bar(node, max(0, min(BAR, width - BESIDE))), tone))
             row.append((right("" if step.tokens is None else f"{step.tokens:,}", 9), "dim"))
             row.append((right("" if step.cost is None else f"${step.cost:.4f}", 10), "dim"))
-        told = "" if step.ok else f"{step.outcome} {step.error or ''}"
-        row.append((f"  {told}", "bad"))
         return [row]
-
-
-def took(seconds: float) -> str:
-    """Return a duration with a unit that fits."""
-    if seconds >= 60:
-        return f"{int(seconds // 60)}m{seconds % 60:02.0f}s"
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
-
-
-def _name(step: Step, words: Words) -> str:
-    kind = words.known("step", step.kind)
-    return f"{kind} {step.name}" if step.name and step.name != step.kind else kind
 
 
 def _bar(node: Node, width: int) -> str:

@@ -17,8 +17,11 @@ ROOMY = 96
 class WindowPanel(Panel):
     """What was sent, piece by piece; a bar at the left marks what the call before had too."""
 
+    _pieces: Sequence[Piece] = ()
+
     def renew(self) -> None:
         """Show the pieces of the chosen turn."""
+        self._pieces = self.state.seen.pieces if self.state.seen else ()
         self.rows.show(len(self._pieces), self._draw)
 
     def detail(self, index: int) -> Iterator[Line]:
@@ -41,10 +44,6 @@ class WindowPanel(Panel):
             yield from body(text, self.words)
         else:
             yield [(self.words("part.framing"), "dim")]
-
-    @property
-    def _pieces(self) -> Sequence[Piece]:
-        return self.state.seen.pieces if self.state.seen else ()
 
     def _cached(self) -> str:
         pieces = self._pieces

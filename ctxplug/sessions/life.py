@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ctxplug import codec
 from ctxplug.errors import InvalidValueError
 from ctxplug.scope import RESERVED
 from ctxplug.sessions.attempts import until_written
@@ -100,7 +101,7 @@ class SessionLife:
             raise InvalidValueError(
                 f"metadata is a dict of JSON values, not {metadata!r:.60}.", path="metadata"
             )
-        given = self._host.redact(dict(metadata))
+        given = self._host.redact(codec.plain(metadata, "metadata"))
 
         def attempt() -> Mapping[str, Any]:
             head = self.head

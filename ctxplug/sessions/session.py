@@ -60,6 +60,9 @@ class Session(SessionLife, Branches):
         `kept=False` what edits have put out of view is there too. The tokens are those that
         a message takes as it is sent.
         """
+        check_whole(after, "after")
+        if last is not None:
+            check_whole(last, "last")
         if not kept:
             entries = list(Kept().entries(self._backend, self._log.stream, kind="message"))
         elif last is not None:
@@ -184,3 +187,9 @@ def _runs(versions: Iterable[int]) -> list[list[int]]:
             path="versions",
         )
     return to_runs(chosen)
+
+
+def check_whole(value: object, what: str) -> None:
+    """Raise InvalidValueError that names `what` unless `value` is a number from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidValueError(f"{what} is a number from 0 on, not {value!r:.60}.", path=what)

@@ -15,7 +15,7 @@ from ctxplug.sessions.gate import Gate
 from ctxplug.sessions.host import SessionHost
 from ctxplug.sessions.log import SessionLog
 from ctxplug.sessions.policy import SessionPolicy
-from ctxplug.sessions.session import Session
+from ctxplug.sessions.session import Session, check_whole
 from ctxplug.sessions.states import to_states
 from ctxplug.storage import Append, Backend, Op
 
@@ -54,6 +54,8 @@ class SessionVerbs:
         `state` is one state, or several; with `parent`, only forks of that session.
         """
         self._refuse_closed()
+        if limit is not None:
+            check_whole(limit, "limit")
         from ctxplug.sessions.retention import listed
 
         return listed(

@@ -10,9 +10,18 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from ctxplug.errors import InvalidValueError
+from ctxplug.tracing.checks import to_kind
 from ctxplug.tracing.step import Step
 
 Text: TypeAlias = "str | re.Pattern[str]"
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "error": (bool, str),
+    "tokens_over": (int, float),
+    "text": (str, re.Pattern),
+    "changed": str,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,14 @@ class Breakpoint:
                 " when.",
                 path="break_on",
             )
+        if self.kind is not None:
+            to_kind(self.kind)
+        for field, kinds in _KINDS.items():
+            value = getattr(self, field)
+            if value is not None and not isinstance(value, kinds):
+                raise InvalidValueError(
+                    f"{field} cannot be {value!r:.60}; see Breakpoint for what it is.", path=field
+                )
         if self.text == "" or self.error == "":
             raise InvalidValueError(
                 "An empty text would stop at every step; leave it out.", path="text"

@@ -24,10 +24,16 @@ class TracePolicy:
     redact: Callable[[str], str] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.sample, bool) or not 0 <= self.sample <= 1:
+        share = self.sample
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise InvalidValueError(
-                f"sample is the share of traces to keep, 0.0 to 1.0, not {self.sample!r}.",
+                f"sample is the share of traces to keep, 0.0 to 1.0, not {share!r:.60}.",
                 path="sample",
+            )
+        if self.redact is not None and not callable(self.redact):
+            raise InvalidValueError(
+                f"redact is a function of a text that returns text, not {self.redact!r:.60}.",
+                path="redact",
             )
 
     def keeps(self, trace: str) -> bool:

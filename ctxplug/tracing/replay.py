@@ -100,7 +100,10 @@ class Replay:
         if len(found) == 1:
             return found[0]
         how = "are several steps" if found else "is no step"
-        raise NotFoundError(f"There {how} {step!r} of {self.session!r}; `steps` has their ids.")
+        raise NotFoundError(
+            f"There {how} {step!r} of {self.session!r}; `memory.trace.steps()` and `ctxplug trace"
+            " list` have their ids."
+        )
 
     def run(self) -> Step | None:
         """Go on to the next step at which a breakpoint holds, and return it.

@@ -50,6 +50,7 @@ class Span:
         "kind",
         "name",
         "outcome",
+        "own",
         "parent",
         "parts",
         "started",
@@ -74,6 +75,7 @@ class Span:
         self.name = name
         self.data = data
         self.parts: Mapping[str, Callable[[], Any]] = {}  # what the data names by digest
+        self.own = False  # an application's, whose words may stand anywhere in it
         self.tokens: int | None = None
         self.cost: float | None = None
         self.outcome = OK

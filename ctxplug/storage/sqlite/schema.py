@@ -238,7 +238,9 @@ def version_of(entry: int) -> int:
 
 
 def crc_of(body: bytes, *columns: Any) -> int:
-    """Return the checksum of `body` and of what stands beside it."""
+    """Return the checksum of `body` and of what stands beside it; none, if it is no body."""
+    if not isinstance(body, bytes):  # a damaged row may hold anything
+        return -1
     return crc32(repr(columns).encode("utf-8", "surrogatepass"), crc32(body))
 
 

@@ -54,7 +54,7 @@ def _explained(found: list[Finding]) -> list[Finding]:
     reasons = {
         finding.data["call"]: finding.kind
         for finding in found
-        if finding.kind == LOST_VALUE and finding.data.get("failed")
+        if finding.kind == LOST_VALUE and finding.data.get("failed") and finding.data["harmed"]
     }
     looped = {
         version: RETRY_LOOP

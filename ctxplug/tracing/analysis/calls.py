@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +15,9 @@ from ctxplug.tracing.analysis.errors_told import Problem, problem_of
 from ctxplug.tracing.analysis.subject import Subject
 from ctxplug.tracing.analysis.values import fold, plain_number
 from ctxplug.tracing.step import CANCELLED, TOOL, WINDOW, Step
+
+_MADE_FROM = ("base", "compactions", "budget", "counter", "policy", "system", "tools", "recalled")
+_MADE_OTHERWISE = {"tight", "repairs", "notes"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,27 @@ class Timeline:
 
     def window_before(self, version: int) -> Step | None:
         """Return the newest window that was made without the message of `version`."""
-        place = bisect_left([_head(step) for step in self.windows], version)
+        place = bisect_left(self._heads, version)
         return self.windows[place - 1] if place else None
+
+    def goes_on_from(self, window: Step) -> Step:
+        """Return the oldest window that `window` holds whole, with later messages behind it."""
+        return self._begun.get(window.id, window)
+
+    @cached_property
+    def _heads(self) -> list[int]:
+        return [_head(step) for step in self.windows]
+
+    @cached_property
+    def _begun(self) -> dict[str, Step]:
+        versions = [logged.version for logged in self.subject.messages]
+        begun: dict[str, Step] = {}
+        first: Step | None = None
+        for window in self.windows:
+            if first is None or not _goes_on(first, window, versions):
+                first = window
+            begun[window.id] = first
+        return begun
 
 
 def read(subject: Subject) -> Timeline:
@@ -207,6 +229,17 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     return plain_number(" ".join(str(value).split()))
+
+
+def _goes_on(first: Step, window: Step, versions: Sequence[int]) -> bool:
+    """Say whether a window is an earlier one with what was said since, which its size tells."""
+    if _MADE_OTHERWISE & (first.data.keys() | window.data.keys()):
+        return False
+    if any(first.data.get(key) != window.data.get(key) for key in _MADE_FROM):
+        return False
+    since = bisect_right(versions, _head(window)) - bisect_right(versions, _head(first))
+    before, size = first.data.get("messages"), window.data.get("messages")
+    return before is not None and size is not None and bool(size - before == since)
 
 
 def _head(step: Step) -> int:

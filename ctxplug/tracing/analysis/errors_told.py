@@ -32,7 +32,7 @@ _SORTS = (
         PASSING,
         re.compile(
             r"tim(?:ed?|ing)[ -]?out|unavailable|rate.?limit|too many requests|overload|busy"
-            r"|temporar|try again|connection|network|unreachable|did not answer|no answer|reset by"
+            r"|temporar|try again|connect|network|unreachable|did not answer|no answer|reset by"
             r"|internal (?:server )?error|upstream|gateway|\b(?:429|50[0-9]|529)\b"
             r"|超时|不可用|繁忙|稍后|限流|频繁|网络|连接|断开|无响应|维护中|内部错误|系统错误",
             re.IGNORECASE,
@@ -50,7 +50,7 @@ _SORTS = (
         ARGUMENT,
         re.compile(
             r"not found|no such|not exist|invalid|missing|required|unknown|must\b|mismatch"
-            r"|not match|not enough|insufficient|out of range|expected|unexpected|cannot|can't"
+            r"|not match|no \w+ match|not enough|insufficient|out of range|expected|unexpected|cannot|can't"
             r"|does not|not add up|malformed|parse|\b(?:400|404|409|422)\b"
             r"|找不到|不存在|没有找到|未找到|查无|无效|缺少|必填|格式|参数|不匹配|不足|不能|不可|不支持|不允许|有误|不正确|不符",
             re.IGNORECASE,
@@ -60,25 +60,50 @@ _SORTS = (
 _BEGINS = re.compile(
     r"\W{0,4}(?:"
     r"(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Failure|Timeout)\b"
-    r"|(?i:(?:\w+ ){0,3}?(?:error|failure|exception|fatal|failed)(?: code)?\s*(?:[:：(\[]|\d|$))"
+    r"|(?i:(?:\w+ ){0,3}?(?:error|failure|exception|fatal|failed)(?: code)?"
+    r"\s*(?:[:：(\[]|[-–—]\s|\d|$))"
     r"|(?i:traceback \(most recent call last\))"
-    r"|(?i:http(?:/[\d.]+)?\s*(?:status|error|code)?\s*:?\s*[45]\d\d\b)"
+    r"|(?i:http(?:/[\d.]+)?\s*(?:status|error|code)?\s*:?\s*[45]\d\d\b)|[45]\d\d: "
+    r"|(?i:[\w:-]*(?:error|exception)[\w:-]*>)"
     r"|(?i:(?:request|call|query|operation|command|connection|execution|lookup|upload|download)"
     r"\b.{0,40}\b(?:failed|refused|timed out|was denied|was rejected|aborted))"
     r"|(?i:(?:failed|unable) to\b|could not\b|cannot\b|access denied|permission denied"
-    r"|invalid \w+|no such \w+|(?:the )?\w+ (?:\w+ )?(?:was )?not found\b|not found\b|timed out)"
-    r"|(?:错误|失败|异常|出错|报错|警告)\s*(?:[:：(（，,!！\d]|$)"
+    r"|invalid \w+|missing (?:\w+ ){0,2}(?:argument|parameter|field|value)s?\b"
+    r"|no such \w+|(?:the )?\w+ (?:\w+ )?(?:was )?not found\b|not found\b|timed out)"
+    r"|(?:错误|失败|异常|出错|报错|警告)\s*(?:[:：(（，,!！\d】\]]|$)"
     r"|[^\s:：，。]{0,12}(?:错误|失败|异常|出错|超时)\s*(?:[:：，,。!！(（]|$)"
-    r"|(?:无法|找不到|未找到|没有找到|查无|没有权限|权限不足|无权|拒绝访问|系统繁忙|服务不可用|请求超时)"
+    r"|(?:无法|找不到|未找到|没有找到|查无)(?!.{0,6}(?:结果|内容|匹配|符合|相关))"
+    r"|(?:缺少|缺失|无效的?)(?:\w{0,4}参数|字段|必填)|(?:没有权限|权限不足|无权|拒绝访问|系统繁忙|服务不可用|请求超时)"
     r")"
 )
 _PHRASE = re.compile(
     r"timed out|service (?:temporarily )?unavailable|internal server error|rate limit exceeded"
-    r"|too many requests|connection (?:refused|reset|closed)|status code:? ?[45]\d\d"
+    r"|too many requests|connection (?:refused|reset|closed)|status(?: code)?:? ?[45]\d\d\b"
     r"|permission denied|access denied"
     r"|服务(?:暂时|暂)?不可用|系统繁忙|请求超时|连接(?:超时|失败|被拒绝)|请稍后(?:再试|重试)|出现异常",
     re.IGNORECASE,
 )
+_BROKE = re.compile(  # how a sentence begins that says what did not work
+    r"(?:\w+,? ){0,3}(?:something went wrong|(?:error|exception|failure)s? (?:has |have )?"
+    r"(?:occurred|happened))"
+    r"|(?:the |our |this |that )?(?:\w+ ){0,3}(?:is|are|was|were|has|have|could|can|did|does)"
+    r"(?: not|n['’]t) (?:be |been )?(?:\w+ )?(?:completed?|processed|reached?|loaded|executed?"
+    r"|respond(?:ed|ing)?|connect(?:ed)?|available)\b"
+    r"|(?:the |our |this |that )?(?:\w+ ){0,2}(?:server|service|system|api|database|backend|host"
+    r"|network|tool|gateway)s? (?:is|are|was|has) (?:\w+ )?"
+    r"(?:down|unavailable|unreachable|offline|overloaded|locked|crashed|timed out)\b"
+    r"|(?:(?:抱歉|对不起|很遗憾)[，,!！]?)?[^，。]{0,12}(?:出现|发生|遇到)了?[^，。]{0,6}(?:故障|错误|异常)"
+    r"|[^，。]{0,8}(?:服务|系统|接口|网络|数据库)[^，。]{0,6}(?:失败|超时|中断|异常|故障|崩溃|繁忙|不可用|无响应|错误)",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|\"[^\"\n]*\"|“[^”]*”|「[^」]*」|‘[^’]*’")
+_SUPPOSED = re.compile(
+    r"\s*(?:if|when|whenever|in case|should)\b|\s*(?:如果|如|若|假如|当|一旦)", re.IGNORECASE
+)
+_DENIED = re.compile(
+    r"\b(?:no|without|zero|0)\b|没有|无(?!法|响|权|效)|未(?:出现|发生|发现)", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；\n])")
 _ERROR_KEYS = {"error", "errors", "exception", "errormessage", "err", "错误", "异常", "错误信息"}
 _FLAGS = {"success", "ok", "succeeded", "issuccess", "成功", "是否成功"}
 _STATES = {"status", "state", "result", "outcome", "状态", "结果"}
@@ -88,6 +113,7 @@ _BAD = re.compile(
     re.IGNORECASE,
 )
 _CODES = {"code", "statuscode", "status", "httpstatus", "errorcode", "errcode", "状态码", "错误码"}
+_OF_HTTP = {"statuscode", "httpstatus", "httpcode", "状态码"}
 _TOLD = (
     "message",
     "msg",
@@ -117,10 +143,19 @@ def problem_of(text: str, *, is_error: bool = False, outcome: str = "ok") -> Pro
             return None
         said = _in_json(value)
         return None if said is None else Problem(_sort(said), said[:LINE])
-    if _BEGINS.match(told[:LINE]) or (len(told) <= SHORT and _PHRASE.search(told)):
+    if _BEGINS.match(told[:LINE]) or (len(told) <= SHORT and _tells(told)):
         line = _last(told) if told.startswith("Traceback") else _first(told)
         return Problem(_sort(told[:LINE]), line)
     return None
+
+
+def _tells(text: str) -> bool:
+    """Say whether a short text tells of an error that happened, and not of one that might."""
+    sentences = _SENTENCE.split(_QUOTED.sub("", text))
+    happened = [one for one in sentences if not _SUPPOSED.match(one) and not _DENIED.search(one)]
+    if any(_PHRASE.search(one) for one in happened):
+        return True
+    return bool(happened[:1]) and sentences[0] is happened[0] and bool(_BROKE.match(happened[0]))
 
 
 def _in_json(value: Any) -> str | None:
@@ -137,12 +172,20 @@ def _in_json(value: Any) -> str | None:
         return _explained(value)
     if fields.get("iserror") is True:
         return _explained(value)
-    if any(_BAD.match(_text(fields[key]).strip()) for key in _STATES & fields.keys()):
+    bad = any(_BAD.match(_text(fields[key]).strip()) for key in _STATES & fields.keys())
+    if bad and not _is_record(fields):
         return _explained(value)
-    codes = [_text(fields[key]) for key in _CODES & fields.keys()]
-    if any(re.fullmatch(r"[45]\d\d", code) for code in codes) and any(k in value for k in _TOLD):
-        return _explained(value)
-    return None
+    sure = any(key in value for key in _TOLD)
+    codes = [_text(fields[key]) for key in (_CODES if sure else _OF_HTTP) & fields.keys()]
+    code = next((code for code in codes if re.fullmatch(r"[45]\d\d", code)), None)
+    return code and f"{code} {_explained(value)}"
+
+
+def _is_record(fields: Mapping[str, Any]) -> bool:
+    """Say whether an answer is of a thing that has a state, rather than of the call's own end."""
+    filled = {key for key, item in fields.items() if item not in (None, "", [], {})}
+    telling = _STATES | _CODES | _FLAGS | {key.replace("_", "") for key in _TOLD}
+    return len(filled - telling) > len(filled & telling)
 
 
 def _explained(value: Mapping[str, Any]) -> str:

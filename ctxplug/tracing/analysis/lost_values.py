@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 from itertools import pairwise
 
 from ctxplug.messages import Logged
 from ctxplug.tracing.analysis.calls import Call, Timeline
 from ctxplug.tracing.analysis.finding import HIGH, LOST_VALUE, WARNING, Finding
+from ctxplug.tracing.analysis.meant import (
+    harmed,
+    is_refused,
+    left_out,
+    meant_by,
+    put_right_by,
+    stands_for,
+)
 from ctxplug.tracing.analysis.recovery import made_up_for
 from ctxplug.tracing.analysis.values import (
     arguments,
     is_code,
     is_name,
-    is_placeholder,
     is_prose,
     length,
-    same_key,
-    shape,
     specific,
     squash,
 )
 from ctxplug.tracing.analysis.whereabouts import Lost, Past, Visible
 
 SHOWN = 3  # values that a sentence names
-ALIKE = 0.5
 BESIDE = 24  # letters that an answer may have beside what was asked for, and twice its own
 _ASKS = re.compile(
     r"\b(?:provide|give|tell me|share|what(?:'s| is| are| was)|which|may i have|need (?:your|the)"
@@ -34,24 +37,34 @@ _ASKS = re.compile(
     r"|提供|告诉|告知|再说|再给|哪|多少|是什么|是几|几号|需要您的|需要你的",
     re.IGNORECASE,
 )
+_REQUESTS = re.compile(
+    r"[?？]|\bplease\b|\bneed (?:your|the)\b|\b(?:give|tell|provide|remind|send) (?:me|us)\b"
+    r"|请|麻烦|需要|告诉我|吗|呢",
+    re.IGNORECASE,
+)
 
 
 def lost_values(timeline: Timeline) -> Iterator[Finding]:
-    """Yield what calls and questions lacked, each value once."""
+    """Yield what calls and questions lacked: each value once, and once more if it then did harm."""
     past = Past(timeline.subject.messages)
     told: set[str] = set()
+    harmful: set[str] = set()  # told again is what did no harm at first
     for call in timeline.calls:
         if call.window is None or not call.version:
             continue
-        lost = [one for one in _lost_by(call, timeline, past) if squash(one.value) not in told]
+        if timeline.subject.completed and not call.problem:
+            continue  # what went well in what was completed is no cause of anything
+        known = harmful if harmed(call) else told
+        lost = [one for one in _lost_by(call, timeline, past) if squash(one.value) not in known]
         if lost:
             told |= {squash(one.value) for one in lost}
-            lasting = call.problem and not made_up_for(call, timeline.calls[call.place + 1 :])
+            harmful |= {squash(one.value) for one in lost if harmed(call)}
+            lasting = harmed(call) and not made_up_for(call, timeline.calls[call.place + 1 :])
             yield _of_call(call, lost, HIGH if lasting else WARNING)
     for asked, answer, lost in _asked_again(timeline, past):
-        fresh = [one for one in lost if squash(one.value) not in told]
+        fresh = [one for one in lost if squash(one.value) not in harmful]
         if fresh:
-            told |= {squash(one.value) for one in fresh}
+            harmful |= {squash(one.value) for one in fresh}
             yield _of_question(asked, answer, fresh)
 
 
@@ -64,77 +77,34 @@ def _lost_by(call: Call, timeline: Timeline, past: Past) -> list[Lost]:
     right = made_up_for(call, timeline.calls[call.place + 1 :]) if call.problem else None
 
     def meant(key: str, used: str) -> list[Lost]:
+        if not harmed(call):
+            return []
         if right is None:
-            return _meant(call, key, used, visible, past)
-        return _corrected(call, right, key, used, visible, past)
+            return meant_by(call, key, used, visible, past)
+        return put_right_by(call, right, key, used, visible, past)
 
     lost: list[Lost] = []
     for key, value in arguments(call.arguments):
         wanted = [] if is_prose(value) else specific(value)
         if call.problem and not wanted and (is_name(value) or is_code(value)):
             wanted = [value]
+        if not wanted and is_refused(call, value):
+            wanted = [value]
         for one in wanted:
             held = past.holders(one, call.version)
             if held and not visible.holds(one, held):
                 lost.append(visible.lost(one, held))
-            elif not held and call.problem and not visible.holds(one, held):
+            elif call.problem and (
+                past.of_other(key, one, call.version) and is_refused(call, one)
+                if held
+                else not visible.holds(one, held)
+            ):
                 lost += meant(key, one)
-        if call.problem and is_placeholder(value):
+        if call.problem and not wanted and stands_for(key, value):
             lost += meant(key, value)
-    if call.problem and not lost:
-        lost += _missing(call, visible, past)
+    if harmed(call) and not lost:
+        lost += left_out(call, timeline.calls, visible, past)
     return list({squash(one.value): one for one in lost}.values())
-
-
-def _meant(call: Call, key: str, used: str, visible: Visible, past: Past) -> list[Lost]:
-    """Return what may have been meant by a value that nothing gives: one that was cut."""
-    form = None if is_placeholder(used) else shape(used)
-    best: tuple[float, Lost] | None = None
-    checked: set[str] = set()
-    for version, name, value in past.fields(call.version):
-        alike = SequenceMatcher(None, squash(value), squash(used)).ratio() if form else 0.0
-        named = bool(name) and same_key(name, key)
-        fits = shape(value) == form if form else named
-        if not fits or value in checked or not (named or alike >= ALIKE or form):
-            continue
-        checked.add(value)
-        if not (specific(value) or is_name(value)) or visible.holds(value, (version,)):
-            continue
-        score = alike + named
-        if best is None or score > best[0]:
-            held = past.holders(value, call.version) or (version,)
-            best = score, visible.lost(value, held, used)
-    return [best[1]] if best else []
-
-
-def _corrected(
-    call: Call, right: Call, key: str, used: str, visible: Visible, past: Past
-) -> list[Lost]:
-    """Return the value of the call that put `used` right, if it could have been known before."""
-    before = {squash(value) for _, value in arguments(call.arguments)}
-    for name, value in arguments(right.arguments):
-        if name != key or squash(value) in before or not (specific(value) or is_name(value)):
-            continue
-        held = past.holders(value, call.version)
-        if held and not visible.holds(value, held):
-            return [visible.lost(value, held, used)]
-    return []
-
-
-def _missing(call: Call, visible: Visible, past: Past) -> list[Lost]:
-    """Return the value of a field that an error names, that the call lacks, and that was cut."""
-    assert call.problem is not None
-    given = dict(arguments(call.arguments))
-    checked: set[str] = set()
-    for version, name, value in past.fields(call.version):
-        if not name or name in given or name in checked or len(name) < 3:
-            continue
-        checked.add(name)
-        if re.search(rf"(?<![A-Za-z]){re.escape(name)}(?![A-Za-z])", call.problem.text) and not (
-            visible.holds(value, (version,))
-        ):
-            return [visible.lost(value, (version,), "")]
-    return []
 
 
 # -- questions -----------------------------------------------------------------------------
@@ -146,7 +116,7 @@ def _asked_again(timeline: Timeline, past: Past) -> Iterator[tuple[Logged, Logge
     for asked, answer in pairwise(messages):
         if asked.message.role != "assistant" or answer.message.role != "user":
             continue
-        if asked.message.tool_calls or not _ASKS.search(asked.message.text):
+        if asked.message.tool_calls or not _is_question(asked.message.text):
             continue
         window = timeline.window_before(asked.version)
         if window is None:
@@ -162,6 +132,12 @@ def _asked_again(timeline: Timeline, past: Past) -> Iterator[tuple[Logged, Logge
                 lost.append(visible.lost(value, held))
         if lost:
             yield asked, answer, lost
+
+
+def _is_question(text: str) -> bool:
+    """Say whether a sentence of the text asks for something to be said."""
+    sentences = re.split(r"(?<=[.!?;])\s+|(?<=[。！？；\n])", text)
+    return any(_ASKS.search(one) and _REQUESTS.search(one) for one in sentences)
 
 
 # -- sentences -------------------------------------------------------------------------------
@@ -187,7 +163,7 @@ def _of_call(call: Call, lost: Sequence[Lost], severity: str) -> Finding:
         steps=call.steps,
         versions=tuple(sorted({*held, *call.versions})),
         data=_data(lost)
-        | {"tool": call.name, "call": call.version, "failed": failed, "harmed": failed},
+        | {"tool": call.name, "call": call.version, "failed": failed, "harmed": harmed(call)},
     )
 
 

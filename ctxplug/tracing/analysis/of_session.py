@@ -82,12 +82,21 @@ class SessionSubject:
     @cached_property
     def failed(self) -> str | None:
         """Why the session is marked as failed."""
+        if self._marked.get("state") != "failed":
+            return None
+        return str(self._marked.get("reason") or "no reason was given")
+
+    @cached_property
+    def completed(self) -> bool:
+        """Whether the session is marked as completed."""
+        return self._marked.get("state") == "completed"
+
+    @cached_property
+    def _marked(self) -> Mapping[str, Any]:
         entries = self._backend.read(
             self._stream, kinds=[SESSION], pinned=True, newest_first=True, limit=1
         )
-        if not entries or entries[0].body.get("state") != "failed":
-            return None
-        return str(entries[0].body.get("reason") or "no reason was given")
+        return entries[0].body if entries else {}
 
     def seen(self, step: Step) -> Seen | None:
         """Return the window of a step, made again; None, and a note, if that cannot be done."""

@@ -40,9 +40,10 @@ def repeated_calls(timeline: Timeline) -> Iterator[Finding]:
 def _fate(timeline: Timeline, call: Call, version: int) -> str | None:
     """Return what had become of an answer; what cannot be known counts as verbatim."""
     assert call.window is not None and call.window.kind == WINDOW
-    if version > int(call.window.data["head"]):
+    window = timeline.goes_on_from(call.window)
+    if version > int(window.data["head"]):
         return VERBATIM
-    seen = timeline.subject.seen(call.window)
+    seen = timeline.subject.seen(window)
     return VERBATIM if seen is None else seen.fates.get(version)
 
 

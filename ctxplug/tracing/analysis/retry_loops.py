@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from ctxplug.messages import Logged
 from ctxplug.tracing.analysis.calls import Call, Timeline
+from ctxplug.tracing.analysis.errors_told import PASSING
 from ctxplug.tracing.analysis.finding import HIGH, RETRY_LOOP, WARNING, Finding
 from ctxplug.tracing.analysis.values import squash
 from ctxplug.tracing.step import MODEL, RETRY, TOOL, Step
 
 LEAST = 3  # times that make a loop
 APART = 4  # calls that may stand between two rounds
+_STAMP = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+    r"|\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b"
+    r"|\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{8}(?:-?[0-9a-f]{4,})*\b",
+    re.IGNORECASE,
+)
 
 
 def retry_loops(timeline: Timeline) -> Iterator[Finding]:
@@ -41,22 +49,47 @@ def _same_calls(calls: Sequence[Call]) -> Iterator[list[Call]]:
             if _goes_on(run[-1], call, calls, repeated):
                 run.append(call)
                 continue
-            if len(run) >= LEAST:
+            if _is_loop(run) and not _waited_for(run, call, calls, repeated):
                 yield run
             run = [call]
-        if len(run) >= LEAST:
+        if _is_loop(run):
             yield run
+
+
+def _is_loop(run: Sequence[Call]) -> bool:
+    """Say whether calls went round: two of an error that passes, and then success, did not."""
+    if len(run) != LEAST or run[-1].problem:
+        return len(run) >= LEAST
+    return not all(call.problem and call.problem.sort == PASSING for call in run[:-1])
+
+
+def _waited_for(run: Sequence[Call], call: Call, calls: Sequence[Call], repeated: set[str]) -> bool:
+    """Say whether the calls of `run` asked whether a thing is done, and `call` was told so."""
+    if call.problem or call.text is None or any(one.problem for one in run):
+        return False
+    return _is_near(run[-1], call, calls, repeated)
 
 
 def _goes_on(last: Call, call: Call, calls: Sequence[Call], repeated: set[str]) -> bool:
     """Say whether `call` only does again what `last` did: nothing new in between, nor by it."""
+    if not _is_near(last, call, calls, repeated):
+        return False
+    if last.problem is not None or call.text is None:
+        return True
+    return _lasting(call.text) == _lasting(last.text or "")
+
+
+def _is_near(last: Call, call: Call, calls: Sequence[Call], repeated: set[str]) -> bool:
+    """Say whether nothing but repeated calls stands between two, in one turn."""
     between = calls[last.place + 1 : call.place]
     if call.turn != last.turn or len(between) > APART:
         return False
-    if any(other.key not in repeated for other in between):
-        return False
-    failed = last.problem is not None and (call.problem is not None or call.text is None)
-    return failed or last.problem is not None or call.text is None or call.text == last.text
+    return all(other.key in repeated for other in between)
+
+
+def _lasting(text: str) -> str:
+    """Return an answer without what is never the same twice: times of day and random ids."""
+    return _STAMP.sub("", text)
 
 
 def _failing(calls: Sequence[Call]) -> Iterator[list[Call]]:

@@ -41,6 +41,7 @@ class Usual:
     def __init__(self, values: Iterable[tuple[str, str, float]]) -> None:
         self._by_name: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._by_kind: dict[str, list[float]] = defaultdict(list)
+        self._middles: dict[tuple[str, str], float] = {}
         for kind, name, value in values:
             if value > 0:
                 self._by_name[kind, name].append(math.log(value))
@@ -51,6 +52,8 @@ class Usual:
         if value <= 0:
             return None
         log = math.log(value)
+        if not self._may_be(kind, name, log):
+            return None
         named = _without(self._by_name[kind, name], log)
         if len(named) >= LEAST:
             middle, sigma, known = median(named), _spread(named), len(named)
@@ -65,6 +68,16 @@ class Usual:
         if far < FAR or log - middle < math.log(TIMES):
             return None
         return Outlier(math.exp(middle), math.exp(log - middle), far, known, bool(named))
+
+    def _may_be(self, kind: str, name: str, log: float) -> bool:
+        """Say whether a logarithm is so far above the median that it is worth a closer look."""
+        middles = self._middles
+        if (kind, name) not in middles:
+            named = sorted(self._by_name[kind, name])
+            # Without a value in its upper half a median is no lower than the one before it.
+            values = named if len(named) > LEAST else sorted(self._by_kind[kind])
+            middles[kind, name] = values[max(0, len(values) // 2 - 1)] if values else -math.inf
+        return log - middles[kind, name] >= math.log(TIMES)
 
 
 def _spread(values: Sequence[float]) -> float:

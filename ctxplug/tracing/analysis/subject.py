@@ -35,7 +35,8 @@ class Subject(Protocol):
 
     `steps` are its own, oldest first, `history` those of other sessions of the namespace;
     `messages` are all that its log holds, as they were given, those out of view too;
-    `memories` are the namespace's; `failed` says why the session is marked as failed.
+    `memories` are the namespace's; `failed` says why the session is marked as failed,
+    `completed` whether it is marked so.
     """
 
     @property
@@ -62,6 +63,10 @@ class Subject(Protocol):
     def failed(self) -> str | None:
         """Why it failed, if it is marked so; None otherwise."""
 
+    @property
+    def completed(self) -> bool:
+        """Whether it is marked as completed."""
+
     def seen(self, step: Step) -> Seen | None:
         """Return the window of a window step, made again; None if that cannot be done."""
 
@@ -77,6 +82,7 @@ class Recorded:
     history: Sequence[Step] = ()
     memories: Sequence[MemoryRecord] = ()
     failed: str | None = None
+    completed: bool = False
 
     def seen(self, step: Step) -> Seen | None:
         """Return the window that was given for the step."""

@@ -25,7 +25,7 @@ _TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?(?:\+\d)?(?:am|pm)?\Z")
 _NUMBER = re.compile(r"[-+]?[$€£¥￥]?\d[\d,]*(?:\.\d+)?%?\Z")
 _NO_VALUE = re.compile(
     r"[\s?？.…*_-]*\Z|n/?a\Z|none\Z|null\Z|unknown\b.*|undefined\Z|x{3,}\Z|todo\Z|tbd\Z|your[_ -].*"
-    r"|placeholder.*|example.*|[<\[{(（【].*[>\]})）】]\Z|未知.*|不详\Z|待定\Z|无\Z|暂无\Z|某.{0,2}\Z"
+    r"|placeholder.*|example.*|[<\[{(（【][^()（）]*(?:[^\d\W]|[.…])[^()（）]*[>\]})）】]\Z|未知.*|不详\Z|待定\Z|无\Z|暂无\Z|某.{0,2}\Z"
 )
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905
 _EMPTY = frozenset(
@@ -81,7 +81,8 @@ def arguments(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield the scalar leaves of JSON with the name that they go by."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from arguments(inner, str(name))
+            own = str(name)  # an "id" is one of what holds it
+            yield from arguments(inner, own if not key or _words(own) else f"{key}_{own}")
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from arguments(inner, key)
@@ -94,10 +95,13 @@ def specific(text: str) -> list[str]:
 
     A short text is one value; of a longer one those in it.
     """
-    if _is_single(text.strip()):
-        return [text.strip()] if is_specific(text.strip()) else []
+    whole = text.strip()
+    single = _is_single(whole)
+    if single and not re.search(f"[{_HAN}]", whole):
+        return [whole] if is_specific(whole) else []
     found = (token.strip(".:,;/\\'\"-") for token in _TOKEN.findall(text))
-    return list(dict.fromkeys(token for token in found if is_specific(token)))
+    tokens = list(dict.fromkeys(token for token in found if is_specific(token)))
+    return tokens or ([whole] if single and is_specific(whole) else [])
 
 
 def is_specific(value: str) -> bool:
@@ -146,7 +150,8 @@ def is_name(value: str) -> bool:
     if han:
         return 2 <= len(value) <= 40 and han >= len(value) / 2
     words = value.split()
-    return 2 <= len(words) <= 6 and all(w[0].isupper() for w in words if w[0].isalpha())
+    capitals = [word[0].isupper() for word in words if word[0].isalpha()]
+    return 2 <= len(words) <= 6 and bool(capitals) and all(capitals)
 
 
 def is_placeholder(value: str) -> bool:
@@ -200,7 +205,7 @@ def tokens(text: str) -> Iterator[str]:
     """Yield what of a long text is specific, squashed."""
     for token in _TOKEN.findall(text):
         token = token.strip(".:,;/\\'\"-")
-        if is_specific(token) or is_code(token):
+        if is_code(token) or (not token.isalpha() and is_specific(token)):
             yield squash(token)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,15 @@ from ctxplug.errors import CtxplugError
 from ctxplug.messages import Logged
 from ctxplug.tracing.analysis.calls import Timeline, said
 from ctxplug.tracing.analysis.subject import Seen
-from ctxplug.tracing.analysis.values import Haystack, arguments, is_name, specific, squash, tokens
+from ctxplug.tracing.analysis.values import (
+    Haystack,
+    arguments,
+    is_name,
+    same_key,
+    specific,
+    squash,
+    tokens,
+)
 from ctxplug.tracing.step import Step
 
 HAN_LOOKED_AT = 2_000  # messages that are searched for a name, the newest
@@ -36,6 +45,7 @@ class Past:
         self._at: dict[str, list[int]] = defaultdict(list)
         self._texts: list[tuple[int, str]] = []
         self._by_version = {logged.version: logged for logged in messages}
+        self._versions = sorted(self._by_version)
         for logged in messages:
             text = said(logged.message)
             self._texts.append((logged.version, text))
@@ -58,13 +68,20 @@ class Past:
 
     def between(self, after: int, before: int) -> Iterator[Logged]:
         """Yield the messages between two versions, both not included."""
-        for version, logged in self._by_version.items():
-            if after < version < before:
-                yield logged
+        first, last = bisect_right(self._versions, after), bisect_left(self._versions, before)
+        for version in self._versions[first:last]:
+            yield self._by_version[version]
+
+    def of_other(self, key: str, value: str, before: int) -> bool:
+        """Say whether `value` stood only in fields of other names, and others in that of `key`."""
+        bare = squash(value)
+        fields = [(squash(v) == bare, same_key(k, key)) for _, k, v in self.fields(before) if k]
+        own = [named for same, named in fields if same]
+        return bool(own) and not any(own) and any(named for _, named in fields)
 
     def fields(self, before: int) -> Iterator[tuple[int, str, str]]:
         """Yield versions, names and values of calls, answers and users, the newest first."""
-        for version in sorted((v for v in self._by_version if v < before), reverse=True):
+        for version in reversed(self._versions[: bisect_left(self._versions, before)]):
             message = self._by_version[version].message
             for part in message.tool_calls:
                 yield from ((version, k, v) for k, v in arguments(part.arguments))
@@ -84,16 +101,17 @@ class Visible:
     def __init__(self, timeline: Timeline, past: Past, window: Step, version: int) -> None:
         self.window, self.version = window, version
         self._timeline, self._past = timeline, past
-        self._head = int(window.data["head"])
+        self._begun = timeline.goes_on_from(window)
+        self._head = int(self._begun.data["head"])
         self._seen: Seen | None = None
         self._later: Haystack | None = None
         self._asked = False
 
     @property
     def seen(self) -> Seen | None:
-        """The window, made again."""
+        """The window, or the one that it goes on from, made again."""
         if not self._asked:
-            self._seen, self._asked = self._timeline.subject.seen(self.window), True
+            self._seen, self._asked = self._timeline.subject.seen(self._begun), True
         return self._seen
 
     def holds(self, value: str, held: Sequence[int]) -> bool:
