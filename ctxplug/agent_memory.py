@@ -373,8 +373,9 @@ class AgentMemory(
                 step.data["query"] = query
             given = self._given(query, sections, self.session.log)
             window = self._assembled(replace(request, sections=given), step)
-            found, step.parts = recorded(window, self._fingerprints)
-            step.tokens, step.data = window.tokens, {**step.data, **found}
+            if self.trace.keeps(step):
+                found, step.parts = recorded(window, self._fingerprints)
+                step.tokens, step.data = window.tokens, {**step.data, **found}
         self._last_tokens, self._sent_at = window.tokens, perf_counter()
         self._tell("context.assembled", tokens=window.tokens, budget=request.budget)
         return window

@@ -108,6 +108,20 @@ def test_a_session_marked_as_failed_says_why() -> None:
     assert any("the customer gave up" in summary for summary in summaries)
 
 
+def test_what_went_well_in_a_session_marked_as_completed_is_believed() -> None:
+    with AgentMemory.open("memory:", namespace="acme/ann", session="s") as memory:
+        memory.add("user", "My order is ORD-77812.")
+        memory.add("assistant", "Thank you.")
+        memory.add("user", "Where is it?")
+        memory.session.keep([2, 3])
+        ask(memory, "look_up", "in Porto", id="ORD-77812")
+        assert memory.trace.analyze().of("lost_value")
+        memory.session.complete()
+        assert not memory.trace.analyze().of("lost_value")
+        memory.session.resume()
+        assert memory.trace.analyze().of("lost_value")
+
+
 def test_without_a_trace_the_messages_are_still_looked_at() -> None:
     with AgentMemory.open("memory:", namespace="a", session="s", trace=False) as memory:
         memory.add("user", "look")

@@ -23,7 +23,7 @@ from ctxplug.context.room import Sizes
 from ctxplug.context.state import WindowState
 from ctxplug.context.window import ContextWindow
 from ctxplug.errors import BudgetError
-from ctxplug.messages import Logged, Message
+from ctxplug.messages import Logged, Message, TextPart
 from ctxplug.storage import Backend, Entry, Stream
 from ctxplug.tokens import TokenCounter
 
@@ -35,7 +35,7 @@ class Fingerprints:
         self._sent: tuple[Message, ...] = ()
         self._digests: list[bytes] = []
         self._own: dict[str, tuple[Message, bytes]] = {}  # messages that are not in the log
-        self._tools: tuple[Sequence[Mapping[str, Any]], bytes] = (), b""
+        self._tools: tuple[Any, bytes] = [], b""
 
     def of(self, window: ContextWindow) -> str:
         """Return the hash of `window`, in hexadecimal digits."""
@@ -61,15 +61,23 @@ class Fingerprints:
         """Return the digest of tool definitions; empty without any."""
         if not tools:
             return b""
-        if tools is not self._tools[0]:
-            self._tools = tools, hashlib.sha256(codec.canonical(list(tools))).digest()
+        given = list(tools)
+        if given != self._tools[0]:
+            text = codec.canonical(given)  # and a copy of its own: what was given may change
+            self._tools = codec.decode(text), hashlib.sha256(text).digest()
         return self._tools[1]
 
 
 def digest(message: Message) -> bytes:
     """Return the digest of what a provider sees of `message`."""
-    seen = message.to_dict()
-    return hashlib.sha256(codec.canonical([message.role, message.name, seen["content"]])).digest()
+    content: list[Any] = [  # text alone is most of what is said, and quicker so
+        {"type": "text", "text": part.text}
+        for part in message.content
+        if type(part) is TextPart and not part.extra
+    ]
+    if len(content) < len(message.content):
+        content = message.to_dict()["content"]
+    return hashlib.sha256(codec.canonical([message.role, message.name, content])).digest()
 
 
 def recorded(

@@ -71,7 +71,7 @@ class Trace(ReplayVerbs, AnalysisVerbs):
         stream = trace_stream(scope.namespace, scope.session)
         self._recorder = Recorder(stream, scope.agent, policy, redact)
         self._turn = new_id()
-        self._off = policy.sample == 0
+        self.enabled = policy.sample > 0
         self._listeners = Listeners(scope)
         self._writer = StepWriter(backend, self._recorder, self._listeners)
         self._beside: list[tuple[weakref.ref[Trace], StepWriter]] = []
@@ -135,11 +135,15 @@ class Trace(ReplayVerbs, AnalysisVerbs):
 
     def ended(self, span: Span) -> None:
         """Enter a span that has ended."""
-        if self._off or (span.outcome == OK and not self.policy.keeps(span.trace)):
+        if not self.enabled or (span.outcome == OK and not self.policy.keeps(span.trace)):
             return
         self._recorder.add(span)
         if self._recorder.waiting >= FULL:
             self._writer.try_to_store()
+
+    def keeps(self, span: Span) -> bool:
+        """Say whether `span` is kept if it ends well."""
+        return self.enabled and self.policy.keeps(span.trace)
 
     def begin_turn(self) -> None:
         """Let a new trace begin: a user has spoken."""

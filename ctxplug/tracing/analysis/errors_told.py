@@ -50,7 +50,8 @@ _SORTS = (
         ARGUMENT,
         re.compile(
             r"not found|no such|not exist|invalid|missing|required|unknown|must\b|mismatch"
-            r"|not match|no \w+ match|not enough|insufficient|out of range|expected|unexpected|cannot|can't"
+            r"|not match|no \w+ match|not enough|insufficient"
+            r"|out of range|expected|unexpected|cannot|can't"
             r"|does not|not add up|malformed|parse|\b(?:400|404|409|422)\b"
             r"|找不到|不存在|没有找到|未找到|查无|无效|缺少|必填|格式|参数|不匹配|不足|不能|不可|不支持|不允许|有误|不正确|不符",
             re.IGNORECASE,

@@ -27,16 +27,17 @@ _LACKS = re.compile(r"missing|required|argument|parameter|field|缺|必填|参�
 def meant_by(call: Call, key: str, used: str, visible: Visible, past: Past) -> list[Lost]:
     """Return what may have been meant by a value that nothing gives: one that was cut.
 
-    That is one of the same field or form; for a mere placeholder, failing that, the newest.
+    That is one of the same field or form; failing that, where the tool refused what was used,
+    the one most like it, or the newest.
     """
     form = None if stands_for(key, used) else shape(used)
+    made_up = is_refused(call, used or key)
     best: tuple[float, Lost] | None = None
     checked: set[str] = set()
     for version, name, value in past.fields(call.version):
         named = bool(name) and same_key(name, key)
         formed = shape(value) == form
-        unknown = form is None and is_refused(call, used or key)
-        if not (named or formed or unknown) or value in checked:
+        if not (named or formed or made_up) or value in checked:
             continue
         alike = SequenceMatcher(None, squash(value), squash(used)).ratio() if form else 0.0
         score = alike + named + formed
