@@ -6,6 +6,7 @@ import asyncio
 import json
 import multiprocessing
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -186,7 +187,7 @@ def test_no_message_stands_behind_a_suspension(tmp_path: Path) -> None:
         def add(number: int) -> None:
             with opened(target) as own:
                 try:
-                    for i in range(400):
+                    for i in range(100_000):  # until it is suspended
                         own.add("user", f"{number}:{i}")
                 except SessionStateError as error:
                     refused.append(error.state)
@@ -195,7 +196,7 @@ def test_no_message_stands_behind_a_suspension(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         while memory.session.head < 50:
-            pass
+            time.sleep(0.001)
         memory.session.suspend()
         for thread in threads:
             thread.join()

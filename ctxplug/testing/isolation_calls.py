@@ -246,6 +246,7 @@ CALLS: dict[str, Callable[[], list[Arguments]]] = {
     # Of the inside: what the steps of verbs go through on their way to the store.
     **{f"trace.{name}": list for name in ("join", "opened", "ended", "take", "ops", "stored")},
     "trace.put_back": list,
+    "trace.keeps": list,
     "usage.record": lambda: [call(their_usage(), session=THEIR_SESSION)],
     "usage.check": lambda: [call(5)],
     "usage.reserve": lambda: [call(5)],

@@ -53,6 +53,9 @@ _ADDRESS = re.compile(r"0x[0-9a-f]+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.+]*|\d{4}-\d\d-\d\d")
 
 
+PLAIN = Plugins(load_entry_points=False)
+
+
 class ToyEmbedder:
     """Vectors from a hash: enough to be searched by."""
 
@@ -152,14 +155,14 @@ def _closed(namespace: Namespace) -> Append:
 
 
 def _open(backend: Backend, namespace: Namespace, session: str, agent: str) -> AgentMemory:
-    plugins = Plugins(load_entry_points=False)
     return AgentMemory.open(
         backend,
         namespace=namespace,
         session=session,
         agent=agent,
         counter="estimate",
-        plugins=plugins,
+        plugins=PLAIN,
+        trace=False,
     )
 
 
