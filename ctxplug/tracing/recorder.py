@@ -2,7 +2,7 @@
 
 They stand in a stream of their own beside the session's, several in one entry (kind "steps");
 what windows carried besides the log is kept once, by digest, in entries of kind "parts". A
-process that is killed loses the steps that waited, a second's worth, and nothing else.
+process that is killed loses the steps since its last write, and nothing else.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@ class TestEmbedded(MemoryBackendSuite):
             yield backend
 
 
+@pytest.mark.slow  # the same verbs go through SQLite in the core's own tests
 class TestIsolation(IsolationSuite):
     @pytest.fixture
     def backend(self, tmp_path: Path, client: Any) -> Iterator[Backend]:
