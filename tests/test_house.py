@@ -79,11 +79,11 @@ def test_importing_ctxplug_loads_nothing_of_others_but_pluggy() -> None:
 
 
 def test_importing_ctxplug_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CPU seconds of this import alone, the best of five, with compiled modules as a user's are."""
+    """CPU seconds of this import alone, the best of ten, with compiled modules as a user's are."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
     code = "import time; t = time.process_time()\nimport ctxplug\nprint(time.process_time() - t)"
-    best = min(float(_python(code)) for _ in range(5))
+    best = min(float(_python(code)) for _ in range(10))
     assert best < 0.15
 
 
