@@ -11,21 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import fmean, median
 from time import perf_counter, process_time
 
-from ctxplug import AgentMemory, Message
+from turn_cost import conversation
+
+from ctxplug import AgentMemory
 
 SIZES = (100, 1_000, 10_000)
 SAMPLES = (0.0, 0.1, 1.0)
 BATCH = 1_000
-START = datetime(2026, 3, 9, tzinfo=UTC)
 SYSTEM = "You book journeys. Be brief, and never promise what is not booked. " * 10
 TOOLS = [
     {
@@ -35,11 +33,6 @@ TOOLS = [
     }
     for name in ("find_flight", "book_flight", "find_hotel", "book_hotel", "cancel")
 ]
-ENGLISH = (
-    "the flight to Lisbon leaves at noon and we still need a quiet hotel near the river with"
-    " two rooms for three nights because my mother would like to see the old tram once more"
-)
-CHINESE = "我们想在十月去成都看大熊猫，女儿对花生过敏，请订一家安静的酒店。"
 
 
 @dataclass(frozen=True)
@@ -140,18 +133,6 @@ class Store:
         self.memory.add(assistant)
         self.times.append((perf_counter() - started) * 1000)
         self.cpu.append((process_time() - cpu) * 1000)
-
-
-def conversation() -> Iterator[Message]:
-    """Yield messages for ever, of 20 to 60 words, one in four in Chinese; always the same."""
-    chance = random.Random(20260309)
-    number = 0
-    while True:
-        words = " ".join(chance.choices(ENGLISH.split(), k=chance.randint(20, 60)))
-        text = CHINESE * chance.randint(1, 3) if number % 4 == 3 else words
-        role = ("user", "assistant")[number % 2]
-        yield Message(role, f"{number}: {text}", created_at=START + timedelta(seconds=number))
-        number += 1
 
 
 if __name__ == "__main__":

@@ -315,9 +315,7 @@ def test_thinking_is_bound_to_the_messages_before_it() -> None:
         drop = {"thinking": {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}}
         message = ask(server, messages=changed, extra_body=drop)
     dropped = message.to_dict()["input_transformations"]
-    assert dropped == [{"path": "messages[3].content[0]", "reason": "prefix_binding_mismatch"}] or (
-        dropped[0]["reason"] == "prefix_binding_mismatch"
-    )
+    assert [one["reason"] for one in dropped] == ["prefix_binding_mismatch"]
     with ModelServer(["on"], binds_thinking=False) as loose:
         assert ask(loose, messages=changed).content[0].text == "on"
 
