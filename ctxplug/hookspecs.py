@@ -66,6 +66,11 @@ def register_summarizers(register: Register) -> None:
 
 
 @hookspec
+def register_commands(register: Register) -> None:
+    """Offer commands of `ctxplug`: each target returns an annotated function, or a typer.Typer."""
+
+
+@hookspec
 def on_event(event: Event) -> None:
     """Observe what happens. Failures are logged; nothing can be changed from here."""
 

@@ -38,6 +38,7 @@ KINDS: Mapping[str, str] = {
     "tool": "register_tools",
     "embedder": "register_embedders",
     "summarizer": "register_summarizers",
+    "command": "register_commands",
 }
 _NAME = re.compile(r"\w[\w.+-]*\Z")
 _TARGET = re.compile(r"[^\s:]+:[^\s:]+\Z")

@@ -83,6 +83,10 @@ def test_hook_register_summarizers() -> None:
     assert _resolved("register_summarizers").argument == "里斯本:8"
 
 
+def test_hook_register_commands() -> None:
+    assert _resolved("register_commands").argument == "里斯本:8"
+
+
 def test_hook_on_event() -> None:
     seen: list[tuple[str, dict[str, Any]]] = []
 

@@ -23,6 +23,7 @@ from ctxplug.cli import (
     look,
     maintain,
     memories,
+    offered,
     plugins,
     replay,
     screen,
@@ -35,7 +36,16 @@ from ctxplug.errors import CtxplugError
 
 
 class Commands(TyperGroup):
-    """Commands whose errors of the family CtxplugError are one sentence and exit code 1."""
+    """The commands, those of plugins too; errors of ours are one sentence and exit code 1."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of our commands, then those of plugins."""
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in offered.names() if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return our command of that name, or that of a plugin."""
+        return super().get_command(ctx, cmd_name) or offered.command(cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, telling warnings and errors on stderr."""
