@@ -48,12 +48,13 @@ def check_requests(
         assert request[0].text.startswith("You find parcels.")
 
 
+@pytest.mark.parametrize("steps", [100, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("thinking", [False, True])
-def test_three_hundred_steps_on_one_question(
-    scripted: Any, call: Any, faults: Any, thinking: bool
+def test_many_steps_on_one_question(
+    scripted: Any, call: Any, faults: Any, thinking: bool, steps: int
 ) -> None:
     def answer(messages: list[BaseMessage], n: int) -> AIMessage:
-        if n == 300:
+        if n == steps:
             return AIMessage("Parcel 42.")
         said = step(n, call)
         if thinking:
@@ -78,21 +79,22 @@ def test_three_hundred_steps_on_one_question(
     )
     result = agent.invoke({"messages": [HumanMessage(QUESTION)]}, CONFIG)
     assert result["messages"][-1].content == "Parcel 42."
-    assert len(model.sent) == 301
+    assert len(model.sent) == steps + 1
     check_requests(memory, model.sent, 6_000, faults)
     assert all(any(m.text == QUESTION for m in sent) for sent in model.sent)
     kept = sum(
         [m.content for m in a] == [m.content for m in b[: len(a)]]
         for a, b in zip(model.sent, model.sent[1:], strict=False)
     )
-    assert kept > 0.75 * 300, "the prefix breaks too often"
+    assert kept > 0.75 * steps, "the prefix breaks too often"
     logged = memory.beside(session="t1").messages()
     assert [m.id for m in logged] == [m.id for m in result["messages"]]
     assert logged[-1].text == "Parcel 42."
 
 
+@pytest.mark.parametrize("turns", [30, pytest.param(60, marks=pytest.mark.slow)])
 async def test_many_turns_keep_the_question_and_the_first_instruction(
-    scripted: Any, call: Any, faults: Any
+    scripted: Any, call: Any, faults: Any, turns: int
 ) -> None:
     first = "From now on answer in French and never name prices."
 
@@ -108,7 +110,7 @@ async def test_many_turns_keep_the_question_and_the_first_instruction(
         middleware=[CtxplugMiddleware(memory)],
         checkpointer=InMemorySaver(),
     )
-    for turn in range(60):
+    for turn in range(turns):
         question = first if turn == 0 else f"Question {turn} about parcel 编号 {turn * 17}?"
         seen = len(model.sent)
         await agent.ainvoke({"messages": [HumanMessage(question)]}, CONFIG)

@@ -89,7 +89,7 @@ async def talk(agent: Any, ctx: Any, memory: CtxplugMemory, model: Any, turns: i
             assert any(text.startswith(question(turn)) for text in texts(sent, "user"))
 
 
-@pytest.mark.parametrize("turns", [60, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("turns", [30, pytest.param(200, marks=pytest.mark.slow)])
 async def test_many_turns_and_on_in_another_process(
     scripted: Any, calling: Any, faults: Any, tmp_path: Path, turns: int
 ) -> None:

@@ -62,7 +62,7 @@ KINDS = pytest.mark.parametrize(
 
 
 @KINDS
-@pytest.mark.parametrize("turns", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("turns", [20, pytest.param(200, marks=pytest.mark.slow)])
 async def test_many_turns(
     scripted: Any, faults: Any, kind: type[BaseChatEngine], turns: int
 ) -> None:
