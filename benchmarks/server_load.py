@@ -258,7 +258,7 @@ def _line(number: int, n: int, mark: str) -> str:
 
 def make_key(path: Path, namespace: str) -> str:
     """Return a new key for `namespace`."""
-    command = [sys.executable, "-m", "ctxplug.cli", "keys", "make", str(path)]
+    command = [sys.executable, "-m", "ctxplug.cli", "keys", "make", str(path), "load"]
     command += ["--namespace", namespace, "--rights", "write", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return str(json.loads(done.stdout)["key"])

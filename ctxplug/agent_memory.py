@@ -624,11 +624,10 @@ class AgentMemory(
         limit = self.policy.recall_limit
         most = tokens // LEAST_LINE if limit is None else 2 * limit
         holds_now = where(self.scope.namespace, self._renewed())
-        k = min(most, MOST_RECALLED) + len(here)
+        k, complete = min(most, MOST_RECALLED), limit is None
         with self._trace_recall(query) as step:
-            found = self._search.ranked(query, holds_now, k, complete=limit is None)
-            fresh = [one for one in distinct(found) if one.record.id not in here]
-            fresh = [one for one in fresh if not stands_in(said, one.record.content)]
+            found = self._search.ranked(query, holds_now, k, complete=complete, without=here)
+            fresh = [one for one in distinct(found) if not stands_in(said, one.record.content)]
             text, ids = recalled_block(fresh, self.counter, tokens, limit)
             step.data["found"], step.tokens = list(ids), self.counter.count_text(text)
         self._note_recall(query, [one.record for one in fresh if one.record.id in ids])

@@ -532,3 +532,15 @@ def test_among_two_records_what_was_asked_for_outweighs_what_else_speaks_for_a_r
     memory.add("user", said)
     memory.add("assistant", other)
     assert memory.recall(asked)[0].record.content == said
+
+
+# -- what is known already -------------------------------------------------------------------
+
+
+def test_what_is_left_out_makes_room_for_what_comes_next(backend: Backend) -> None:
+    for number in range(12):
+        put(backend, f"hotel{number:02}", f"A hotel 酒店, {'very ' * number}far away")
+    every = ids(backend, "hotel 酒店", k=12)
+    known = frozenset(every[:3]) | {every[5], "unheard-of"}
+    assert ids(backend, "hotel 酒店", k=4, without=known) == [*every[3:5], *every[6:8]]
+    assert ids(backend, "hotel 酒店", k=99, without=frozenset(every)) == []

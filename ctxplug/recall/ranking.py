@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -73,22 +73,24 @@ def recall(
     weights: RecallWeights = DEFAULT,
     meaning: Meaning | None = None,
     complete: bool = False,
+    without: Collection[str] = frozenset(),
 ) -> list[Recalled]:
     """Return the `k` best records of `where` for `query`, best first.
 
     With `meaning`, what is similar by vector is found too; `where.now` is what "last week"
     is relative to. Of equals the newer comes first. With `complete`, records that have
     nothing to do with `query` follow those that have, if there are few enough to look at
-    all. Raises InvalidValueError if `query` is not text.
+    all. The ids of `without` are left out, and not read. Raises InvalidValueError if `query`
+    is not text.
     """
     if not isinstance(query, str):
         raise InvalidValueError(f"A query is text, not {query!r:.60}.", path="query")
     if k <= 0:
         return []
-    k = min(k, MAX_K)
+    among = min(k + len(without), MAX_K)
     now = where.now or datetime.now(UTC)
-    asked = _ask(backend, where, query, k, now)
-    limit = max(LOOKED_AT, 3 * k)
+    asked = _ask(backend, where, query, among, now)
+    limit = max(LOOKED_AT, 3 * among)
     if complete and asked.total <= max(limit, LOOKED_THROUGH):
         glances = backend.glance(where)
     else:
@@ -97,8 +99,10 @@ def recall(
     vector = meaning.vector_of(asked.rest) if meaning and weights.semantic else None
     if meaning and vector is not None:
         glances, similar = nearest(backend, where, vector, meaning.embedder, glances)
-    scored = _scored(glances, asked, weights, similar)
-    best = heapq.nsmallest(k, scored, key=lambda s: (-s[0], -s[1].created_at.timestamp(), s[1].id))
+    scored = [s for s in _scored(glances, asked, weights, similar) if s[1].id not in without]
+    best = heapq.nsmallest(
+        min(k, MAX_K), scored, key=lambda s: (-s[0], -s[1].created_at.timestamp(), s[1].id)
+    )
     records = {r.id: r for r in backend.find(replace(where, ids=[g.id for _, g, _ in best]))}
     return [Recalled(records[g.id], score, why) for score, g, why in best if g.id in records]
 
