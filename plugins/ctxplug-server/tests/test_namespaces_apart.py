@@ -182,8 +182,7 @@ def test_what_is_theirs_is_as_if_it_were_not_there(serve: Any, store: Path) -> N
             for namespace in (NOBODY, *map(namespace_key, SOME)):
                 params = {**query, "namespace": namespace}
                 answer = client.request(method, path, params=params, json=body)
-                said = answer.text.replace(namespace, NOBODY)
-                answers.add((answer.status_code, said.replace(ascii(namespace)[1:-1], NOBODY)))
+                answers.add((answer.status_code, answer.text.replace(f"{namespace!r}", "it")))
             assert len(answers) == 1, (call, answers)
             (status, _), *_ = answers
             assert status in (403, 404, 422, 400), (call, answers)
