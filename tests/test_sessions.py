@@ -205,6 +205,32 @@ def test_no_message_stands_behind_a_suspension(tmp_path: Path) -> None:
         assert refused == ["suspended"] * 3
 
 
+def test_threads_that_share_a_memory_are_told_that_another_suspended_it(tmp_path: Path) -> None:
+    target = f"sqlite:///{tmp_path / 'agent.db'}?synchronous=normal"
+    for _ in range(5):
+        with opened(target) as shared, opened(target) as other:
+            errors: list[BaseException] = []
+
+            def add(shared: AgentMemory = shared, errors: list[BaseException] = errors) -> None:
+                try:
+                    while True:
+                        shared.add("user", "go on")
+                except BaseException as exc:
+                    errors.append(exc)
+
+            threads = [threading.Thread(target=add) for _ in range(6)]
+            head = other.session.head
+            for thread in threads:
+                thread.start()
+            while other.session.head < head + 30:
+                time.sleep(0.001)
+            other.session.suspend()
+            for thread in threads:
+                thread.join()
+            assert [type(error) for error in errors] == [SessionStateError] * 6
+            other.session.resume()
+
+
 def _suspend(path: str) -> None:
     with opened(path) as memory:
         memory.session.suspend("by a process")

@@ -40,6 +40,11 @@ def acting_for(purpose: str | None, actor: str | None) -> Iterator[None]:
         _purpose.reset(token)
 
 
+def acting() -> tuple[str | None, str | None]:
+    """Return for what purpose, and on whose behalf, is acted in this task or thread."""
+    return _purpose.get()
+
+
 class Sealer:
     """Counts what is not sealed yet, by namespace; memories beside each other share one."""
 

@@ -87,16 +87,16 @@ class Outline:
         self._asked = False  # somebody spoke since the last answer
         self._last: datetime | None = None
 
-    def read(self) -> bool:
-        """Read up to PIECE further entries; say whether there are more."""
-        found = self._backend.read(self.stream, after=self.head, limit=PIECE, kinds=READ)
+    def read(self, piece: int = PIECE) -> bool:
+        """Read up to `piece` further entries; say whether there are more."""
+        found = self._backend.read(self.stream, after=self.head, limit=piece, kinds=READ)
         for entry in found:
             row = self._said(entry) if entry.kind == MESSAGE else self._mark(entry)
             self.rows.append(row)
             self._versions.append(entry.version)
             self.head = entry.version
             self._last = entry.created_at
-        self.complete = len(found) < PIECE
+        self.complete = len(found) < piece
         return not self.complete
 
     # -- calls ---------------------------------------------------------------------------

@@ -72,7 +72,8 @@ class PastWindows:
     """The windows of the calls of `outline`, all of which is read; `steps` are its recorded ones.
 
     With a `budget` or a `policy` nothing that happened counts: it is computed what they would
-    have sent. Making a window may take time, so ask for it off the thread that draws.
+    have sent. Making a window may take time, so ask for it off the thread that draws; as many
+    as `remembered` are kept.
     """
 
     def __init__(
@@ -85,8 +86,10 @@ class PastWindows:
         *,
         budget: int | None = None,
         policy: str | None = None,
+        remembered: int = REMEMBERED,
     ) -> None:
         self.outline = outline
+        self._remembered = remembered
         self._backend = backend
         self._counter = counter
         self._registry = registry
@@ -111,7 +114,7 @@ class PastWindows:
         found = self._seen.pop(number, None)
         if found is None:
             found = self._find(self.outline.call(number))
-            while len(self._seen) >= REMEMBERED:
+            while len(self._seen) >= self._remembered:
                 del self._seen[next(iter(self._seen))]
         self._seen[number] = found
         return found

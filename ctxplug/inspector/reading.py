@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxplug.errors import CtxplugError
 from ctxplug.inspector.outline import MESSAGE, Outline, line_of
-from ctxplug.inspector.past import PastWindows
+from ctxplug.inspector.past import REMEMBERED, PastWindows
 from ctxplug.memories.filters import best_of, where
 from ctxplug.messages import Message
 from ctxplug.recall.recalled import Recalled
@@ -130,6 +130,7 @@ class Reading:
         *,
         budget: int | None = None,
         policy: str | None = None,
+        remembered: int = REMEMBERED,
     ) -> PastWindows:
         """Return the windows of a session whose outline is read; `steps` are what was traced."""
         stream = outline.stream
@@ -141,6 +142,7 @@ class Reading:
             self._registry,
             budget=budget,
             policy=policy,
+            remembered=remembered,
         )
 
     def steps(self, stream: Stream) -> list[Step]:

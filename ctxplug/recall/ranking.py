@@ -100,11 +100,14 @@ def recall(
     if meaning and vector is not None:
         glances, similar = nearest(backend, where, vector, meaning.embedder, glances)
     scored = [s for s in _scored(glances, asked, weights, similar) if s[1].id not in without]
-    best = heapq.nsmallest(
-        min(k, MAX_K), scored, key=lambda s: (-s[0], -s[1].created_at.timestamp(), s[1].id)
-    )
+    best = heapq.nsmallest(min(k, MAX_K), scored, key=_best_first)
     records = {r.id: r for r in backend.find(replace(where, ids=[g.id for _, g, _ in best]))}
     return [Recalled(records[g.id], score, why) for score, g, why in best if g.id in records]
+
+
+def _best_first(scored: tuple[float, Glance, Parts]) -> tuple[float, float, str]:
+    score, glance, _ = scored
+    return -score, -glance.created_at.timestamp(), glance.id
 
 
 def _ask(backend: Backend, where: Where, text: str, k: int, now: datetime) -> _Asked:

@@ -69,10 +69,15 @@ class Gate:
         if known:
             self._known = replace(known, upto=last, said=max(at, known.said or at))
 
-    def moved(self) -> bool:
-        """Look again, and say whether what was known had changed."""
+    def moved(self, since: tuple[str, int] | None) -> bool:
+        """Look again, and say whether it is otherwise than it was when `unless` gave `since`.
+
+        Another thread may have looked meanwhile, so that nothing is new to the gate.
+        """
         known, now = self._known, self._look()
-        return known is None or (known.upto, known.standing) != (now.upto, now.standing)
+        if known is None or since is None or since[1] != now.upto:
+            return True
+        return known.standing != now.standing
 
     def forget(self) -> None:
         """Forget what is known: the log was erased."""

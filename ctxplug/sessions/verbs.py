@@ -159,11 +159,12 @@ class SessionVerbs:
         Raises SessionStateError then; a change that leaves it open is no conflict.
         """
         while True:
-            guarded = [replace(one, unless=self._gate.unless()) for one in appends[:1]]
+            unless = self._gate.unless()
+            guarded = [replace(one, unless=unless) for one in appends[:1]]
             try:
                 versions = self._write(*first, *guarded, *appends[1:], *then)
             except ConflictError:
-                if first or not self._gate.moved():
+                if first or not self._gate.moved(unless):
                     raise
                 self._require_open(messages, look=False)
                 continue

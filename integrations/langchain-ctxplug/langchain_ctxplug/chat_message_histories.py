@@ -16,6 +16,7 @@ from langchain_core.runnables import ConfigurableFieldSpec
 from ctxplug import AgentMemory
 from ctxplug.context.window import ContextWindow
 from ctxplug.errors import EmptyContextError
+from ctxplug.memory_like import is_memory
 from ctxplug.storage import Backend
 from langchain_ctxplug.chat_log import ChatLog
 from langchain_ctxplug.labels import to_label
@@ -38,7 +39,7 @@ class CtxplugChatMessageHistory(BaseChatMessageHistory):
     """
 
     def __init__(self, target: Target = "memory:", **options: Any) -> None:
-        self._opened = not isinstance(target, AgentMemory)
+        self._opened = not is_memory(target)
         self._log = ChatLog(opened(target, options))
         self._repeats = False
         self._seen: list[BaseMessage] | None = None
@@ -167,7 +168,7 @@ class SessionHistories:
     )
 
     def __init__(self, target: Target = "memory:", **options: Any) -> None:
-        self._opened = not isinstance(target, AgentMemory)
+        self._opened = not is_memory(target)
         self._first = opened(target, options)
         self._lock = threading.Lock()
         self._logs: OrderedDict[tuple[str, ...], ChatLog] = OrderedDict()

@@ -20,6 +20,7 @@ from ctxplug.compression import Summarizer
 from ctxplug.context.policy import ContextPolicy
 from ctxplug.context.window import ContextWindow
 from ctxplug.errors import BudgetError, EmptyContextError
+from ctxplug.memory_like import is_memory
 from ctxplug.scope import check_label, to_namespace
 from ctxplug.storage import Backend
 from langchain_ctxplug.background import Background
@@ -101,7 +102,7 @@ class CtxplugMiddleware(AgentMiddleware[Any, Any, Any]):
         **options: Any,
     ) -> None:
         super().__init__()
-        opened = isinstance(memory, AgentMemory)
+        opened = is_memory(memory)
         static = None if callable(namespace) or namespace is None else to_namespace(namespace)
         if not opened:
             options |= {"namespace": static or DEFAULT_NAMESPACE}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError
+from ctxplug.memory_like import is_memory
 from ctxplug.storage import Backend
 
 
@@ -18,7 +19,7 @@ def memory_of(
     Raises InvalidValueError for keywords beside a memory, which was opened with its own, and
     what AgentMemory.open raises.
     """
-    if not isinstance(target, AgentMemory):
+    if not is_memory(target):
         return AgentMemory.open(target, **options)
     if options:
         raise InvalidValueError(

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError
+from ctxplug.memory_like import MemoryLike
 from ctxplug.recall.recalled import Recalled
 from ctxplug.scope import namespace_key
 from langchain_ctxplug.runs import HasMemory, Memories, Run
@@ -55,7 +56,7 @@ class CtxplugRetriever(BaseRetriever):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    memory: AgentMemory | Memories = Field(exclude=True, repr=False)
+    memory: AgentMemory | MemoryLike | Memories = Field(exclude=True, repr=False)
     k: int = Field(default=10, ge=1)
     kinds: str | Sequence[str] | None = None
     with_tags: str | Sequence[str] | None = None

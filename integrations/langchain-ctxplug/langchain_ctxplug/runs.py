@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError
+from ctxplug.memory_like import is_memory
 from ctxplug.scope import to_namespace
 from langchain_ctxplug.opening import memory_of
 
@@ -50,7 +51,7 @@ class Memories:
         self._fixed = {name: v for name, v in options.items() if name not in self._by_run}
         self._target = target
         self.fixed: AgentMemory | None = None  # the memory, if it is the same for every run
-        self._find = callable(target) and not isinstance(target, AgentMemory)
+        self._find = callable(target) and not is_memory(target)
         self._open: OrderedDict[tuple[Any, ...], AgentMemory] = OrderedDict()
         self._lock = threading.Lock()
         if self._find and options:
@@ -59,7 +60,7 @@ class Memories:
                 " set here; open it with them in the function.",
                 path=min(options),
             )
-        if not self._find and (isinstance(target, AgentMemory) or not self._by_run):
+        if not self._find and (is_memory(target) or not self._by_run):
             self.fixed = memory_of(target, **options)
 
     async def awaited(self, config: Mapping[str, Any]) -> AgentMemory:

@@ -25,6 +25,7 @@ from langgraph.store.base import (
 
 from ctxplug import AgentMemory
 from ctxplug.errors import ConflictError, ReadOnlyError
+from ctxplug.memory_like import is_memory
 from ctxplug.plugins import installed
 from ctxplug.records import MemoryRecord
 from ctxplug.registry import Registry
@@ -90,11 +91,11 @@ class CtxplugStore(StoreCare, BaseStore):
         **options: Any,
     ) -> None:
         self.fields = checked_fields((index or {}).get("fields"), (WHOLE,))
-        opened_with = target if isinstance(target, AgentMemory) else None
+        opened_with = target if is_memory(target) else None
         plugins = opened_with.plugins if opened_with else options.get("plugins") or installed()
         embedder = Registry(plugins).resolve("embedder", embedder)
         self.vectors: Vectors | None = vectors_of(index or {}, embedder)
-        self._opened = not isinstance(target, AgentMemory)
+        self._opened = not is_memory(target)
         rootless = self._opened and namespace is None
         if namespace is not None or rootless:
             options["namespace"] = MARK if namespace is None else namespace

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError, ToolConflictError
+from ctxplug.memory_like import is_memory
 from ctxplug.recall.recalled import Recalled
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace, to_namespace
@@ -53,7 +54,7 @@ class Conversations:
         auto: bool = False,
         **opening: Any,
     ) -> None:
-        if isinstance(target, AgentMemory):
+        if is_memory(target):
             if auto or opening:
                 names = ["auto"] if auto else sorted(opening)
                 raise InvalidValueError(

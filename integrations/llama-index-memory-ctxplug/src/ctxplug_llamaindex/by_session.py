@@ -9,6 +9,7 @@ from typing import Any
 
 from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError
+from ctxplug.memory_like import is_memory
 from ctxplug.scope import Namespace, to_namespace
 from ctxplug_llamaindex.keys import to_session
 from ctxplug_llamaindex.opening import memory_of
@@ -31,7 +32,7 @@ class BySession:
         self._lock = threading.RLock()
         self._ready: OrderedDict[tuple[Namespace, str], AgentMemory] = OrderedDict()
         self._root: AgentMemory | None = None
-        if self._namespace_of is None or isinstance(target, AgentMemory):
+        if self._namespace_of is None or is_memory(target):
             self._root = memory_of(target, **self._options)
 
     @property

@@ -12,6 +12,7 @@ from llama_index.core.memory import BaseMemory
 
 from ctxplug import AgentMemory
 from ctxplug.context.policy import ContextPolicy
+from ctxplug.memory_like import is_memory
 from ctxplug_llamaindex.counting import Tokenizer, counter_of, tokenizer_of
 from ctxplug_llamaindex.instrumentation import dispatcher, tell_recall, tell_window
 from ctxplug_llamaindex.messages import from_messages, to_message, to_messages
@@ -57,7 +58,7 @@ class CtxplugMemory(BaseMemory):
             options["counter"] = counter_of(tokenizer_fn)
             options["lost"] = [name for name in options.get("lost", ()) if name != "counter"]
         super().__init__()
-        self._opened = not isinstance(target, AgentMemory)
+        self._opened = not is_memory(target)
         self._memory = memory_of(target, **options)
         self._tokenizer_fn = tokenizer_fn or tokenizer_of(self._memory.counter)
         self._recall = recall
@@ -91,13 +92,13 @@ class CtxplugMemory(BaseMemory):
             facts = llm.metadata
             if token_limit is None and "budget" not in options:
                 token_limit = int(CONTEXT_SHARE * facts.context_window)
-            if facts.model_name != "unknown" and not isinstance(target, AgentMemory):
+            if facts.model_name != "unknown" and not is_memory(target):
                 options.setdefault("model", facts.model_name)
         if token_limit is not None:
             options["budget"] = token_limit
         if session_id is not None:
             options["session"] = session_id
-        if isinstance(target, AgentMemory):
+        if is_memory(target):
             chosen = {name: options.pop(name) for name in _OF_BESIDE if name in options}
             if chosen:
                 target = target.beside(**{"session": target.scope.session, **chosen})

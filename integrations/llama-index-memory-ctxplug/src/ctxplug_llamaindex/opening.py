@@ -11,6 +11,7 @@ from typing import Any
 from ctxplug import AgentMemory, codec
 from ctxplug.context.policy import PRESETS, ContextPolicy, to_policy
 from ctxplug.errors import CannotOpenError, InvalidValueError
+from ctxplug.memory_like import is_memory
 from ctxplug.registry import is_spec
 from ctxplug.storage import Backend
 from ctxplug.tokens.limits import UsageLimits
@@ -32,7 +33,7 @@ def memory_of(
     and for keywords beside a memory, which was opened with its own, CannotOpenError for one
     that was in the memory of a process that is gone, and what AgentMemory.open raises.
     """
-    if isinstance(target, AgentMemory):
+    if is_memory(target):
         if options:
             raise InvalidValueError(
                 f"{target!r} is open already, so {', '.join(sorted(options))} cannot be set here;"

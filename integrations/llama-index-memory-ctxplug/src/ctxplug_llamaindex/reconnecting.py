@@ -13,6 +13,7 @@ from llama_index.core.bridge.pydantic import (
 )
 
 from ctxplug import AgentMemory
+from ctxplug.memory_like import is_memory
 from ctxplug_llamaindex.directory import Directory
 from ctxplug_llamaindex.opening import memory_of, spec_of
 
@@ -28,7 +29,7 @@ class Reconnecting(BaseModel):
         options.pop("class_name", None)
         super().__init__()
         self._memory = memory_of(target, **options)
-        self._opened = not isinstance(target, AgentMemory)
+        self._opened = not is_memory(target)
         self._directory = Directory(self._memory)
 
     @property

@@ -18,6 +18,7 @@ from llama_index.core.workflow import Context
 
 from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError
+from ctxplug.memory_like import is_memory
 from ctxplug.storage import Backend
 from ctxplug_llamaindex.memory_block import CtxplugMemoryBlock
 from ctxplug_llamaindex.memory_verbs import RECALL_TOKENS, VERBS
@@ -174,7 +175,7 @@ def _within(memory: Any) -> AgentMemory:
             if isinstance(block, CtxplugMemoryBlock):
                 return block.memory_of(memory.session_id)
     found = getattr(memory, "memory", None)
-    if isinstance(found, AgentMemory):
+    if is_memory(found):
         return found
     raise InvalidValueError(
         f"The memory of this run is a {type(memory).__name__}, which holds none of ctxplug; run"

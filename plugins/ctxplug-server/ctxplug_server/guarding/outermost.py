@@ -1,0 +1,111 @@
+"""Outermost: every answer has an id and safe headers, and no failure tells its inside.
+
+It also gives back what a request was lent, and lets each be measured.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import traceback
+from pathlib import PurePath
+from time import perf_counter
+
+from ctxplug.errors import CtxplugError
+from ctxplug_server.caller import caller_of
+from ctxplug_server.guarding.asgi import App, Message, Receive, Scope, Send, header, refuse
+from ctxplug_server.problems import ServerFaultError, status_of
+from ctxplug_server.serving import Serving
+
+__all__ = ["CONTENT_SECURITY_POLICY", "REQUEST_ID", "Outermost"]
+
+log = logging.getLogger("ctxplug.server")
+REQUEST_ID = "ctxplug.request_id"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; font-src 'none'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+SAFE: list[tuple[bytes, bytes]] = [
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+]
+NO_STORE = (b"cache-control", b"no-store")
+_GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+
+
+class Outermost:
+    """The layer around all others."""
+
+    def __init__(self, app: App, serving: Serving) -> None:
+        self._app = app
+        self._serving = serving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and see that it is answered."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        answer, meters = _Answer(scope, send), self._serving.meters
+        began = perf_counter()
+        meters.begin(scope)
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception as exc:
+            await self._fail(scope, answer, exc)
+        finally:
+            caller = caller_of(scope)
+            if caller is not None:
+                caller.release()
+            meters.request(scope, answer.status, perf_counter() - began)
+
+    async def _fail(self, scope: Scope, answer: _Answer, exc: Exception) -> None:
+        log.error("request %s failed: %s", answer.id, _where(exc))
+        if answer.started:
+            return  # half of an answer is out; the connection ends here
+        if isinstance(exc, CtxplugError) and status_of(exc) < 500:
+            await refuse(scope, answer.send, exc)
+            return
+        told = f"The server failed; its log tells more under the request id {answer.id}."
+        await refuse(scope, answer.send, ServerFaultError(told, request_id=answer.id))
+
+
+class _Answer:
+    """What is sent of one answer, with the headers that every answer has."""
+
+    __slots__ = ("_api", "_send", "id", "started", "status")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._send = send
+        given = header(scope, b"x-request-id")
+        self.id = given.decode() if given and _GIVEN_ID.match(given) else secrets.token_hex(8)
+        self._api = scope["path"].startswith(("/v1", "/metrics"))
+        self.status = 0
+        self.started = False
+        scope[REQUEST_ID] = self.id
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer."""
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            self.started, self.status = True, message["status"]
+            headers = [*message.get("headers", ()), (b"x-request-id", self.id.encode()), *SAFE]
+            if self._api and not any(name == b"cache-control" for name, _ in headers):
+                headers.append(NO_STORE)
+            message = {**message, "headers": headers}
+        elif message["type"] in ("websocket.accept", "websocket.close"):
+            self.started = True
+            self.status = 101 if message["type"] == "websocket.accept" else self.status or 403
+        await self._send(message)
+
+
+def _where(exc: Exception) -> str:
+    """Return what failed and where in the code, without values: they may be anybody's text."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    steps = [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return f"{type(exc).__name__} at {' > '.join(steps[-8:])}"
