@@ -31,6 +31,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import httpx
+from ctxplug_server.keys import Keys
 
 from ctxplug import AgentMemory, Message
 
@@ -258,10 +259,7 @@ def _line(number: int, n: int, mark: str) -> str:
 
 def make_key(path: Path, namespace: str) -> str:
     """Return a new key for `namespace`."""
-    command = [sys.executable, "-m", "ctxplug.cli", "keys", "make", str(path), "load"]
-    command += ["--namespace", namespace, "--rights", "write", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return str(json.loads(done.stdout)["key"])
+    return Keys(f"{path}.keys.json").make("load", namespace)[1]
 
 
 def checked(path: Path, agents: Sequence[Client], pace: float, took: float, *, killed: int) -> Row:

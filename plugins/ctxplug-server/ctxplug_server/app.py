@@ -23,6 +23,7 @@ from ctxplug_server import __version__
 from ctxplug_server.documenting import document
 from ctxplug_server.guarding import (
     Around,
+    Arrivals,
     Authentication,
     Bodies,
     Hosts,
@@ -30,6 +31,7 @@ from ctxplug_server.guarding import (
     Places,
     Rates,
     Repeats,
+    log_failure,
 )
 from ctxplug_server.health import router as health
 from ctxplug_server.problems import Problem, to_problem
@@ -41,6 +43,7 @@ from ctxplug_server.static import Files
 __all__ = ["create_app"]
 
 VIEWER = Path(__file__).with_name("viewer")
+LOGGED = (500, 507)  # what is busy, or took too long, is no failure
 NOWHERE = {"type": "http", "method": "GET", "path": "/v1/-/-", "root_path": "", "headers": []}
 DESCRIPTION = (
     "The memory of agents over HTTP: sessions and their messages, context windows, memories and"
@@ -104,6 +107,7 @@ def _guard(app: FastAPI, serving: Serving) -> None:
     layer(Around, serving=serving)
     layer(Repeats, serving=serving)
     layer(Places, serving=serving)
+    layer(Arrivals, settings=settings)
     layer(Rates, limits=serving.limits)
     layer(Authentication, serving=serving)
     layer(Bodies, settings=settings)
@@ -119,6 +123,8 @@ async def _tell(connection: HTTPConnection, exc: Exception) -> Response:
         problem = _plain(exc)
     else:
         problem = to_problem(cast(CtxplugError, exc))
+        if problem.status in LOGGED:
+            log_failure(connection.scope, exc)
     headers = {"content-type": "application/json", **problem.headers}
     return Response(problem.body, problem.status, headers)
 
@@ -126,7 +132,8 @@ async def _tell(connection: HTTPConnection, exc: Exception) -> Response:
 def _invalid(exc: RequestValidationError) -> InvalidValueError:
     """Say in a sentence what of a request is not as it should be, without repeating it."""
     first = exc.errors()[0] if exc.errors() else {"loc": ("body",), "msg": "is not valid"}
-    place = ".".join(str(part) for part in first["loc"])
+    parts = [str(part) for part in first["loc"]]  # with which of several forms it might have
+    place = ".".join(part for part in parts if not part.endswith("]"))
     more = f" ({len(exc.errors()) - 1} more)" if len(exc.errors()) > 1 else ""
     said = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
     return InvalidValueError(f"{place}: {said}{more}. /openapi.json shows the form.", path=place)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from weakref import WeakKeyDictionary
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -14,6 +17,8 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["health"])
 NOWHERE = (PRIVATE, "ready")  # a namespace that holds nothing
+# Whoever asks meanwhile waits for the same look: without a key, nobody is to keep workers busy.
+_asked: WeakKeyDictionary[Serving, asyncio.Future[object]] = WeakKeyDictionary()
 
 
 @router.get(
@@ -37,8 +42,12 @@ async def ready(request: Request) -> JSONResponse:
     serving: Serving = request.app.state.ctxplug
     if serving.closing.is_set():
         return JSONResponse({"status": "ending"}, 503)
+    asked = _asked.get(serving)
+    if asked is None or asked.done():
+        look = serving.run(lambda: serving.store.get(NOWHERE, "ready"))
+        asked = _asked[serving] = asyncio.ensure_future(look)
     try:
-        await serving.run(lambda: serving.store.get(NOWHERE, "ready"))
+        await asyncio.shield(asked)
     except CtxplugError:
         return JSONResponse({"status": "store does not answer"}, 503)
     return JSONResponse({"status": "ready"})

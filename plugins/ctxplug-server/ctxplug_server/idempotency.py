@@ -8,26 +8,30 @@ from what was written.
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from ctxplug.errors import ConflictError
+from ctxplug.errors import ConflictError, ReadOnlyError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import PRIVATE, Namespace, namespace_key
 from ctxplug.storage import Append, Backend, Delete, EraseReceipt, Expect, Op, Put, Where
-from ctxplug_server.passing import PassingBackend
+from ctxplug.storage.passing import PassingBackend
 
 __all__ = ["Answer", "Once", "RequestBackend", "current", "marks_of_namespace"]
 
 OWN = (PRIVATE, "requests")
-KIND = "request"
+KIND, ANSWERED = "request", "answered"  # of a mark, and of one that holds the answer
 TIDIED = 500  # marks that are removed in one write
 MOST_STORED = 16_384  # bytes of an answer that is kept in the store
+ADDING = re.compile(r"/v1/sessions/[^/]+/messages\Z")
+REMEMBERING = "/v1/memories"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,25 @@ class Once:
     contested: bool = False  # another server wrote it first
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def adds(self) -> bool:
+        """Whether it is to add messages."""
+        return self.method == "POST" and ADDING.match(self.path) is not None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it is to store a memory."""
+        return self.method == "POST" and self.path == REMEMBERING
+
+    def is_done_by(self, ops: tuple[Op, ...]) -> bool:
+        """Say whether `ops` do it, or begin to: what was buffered before may be written first."""
+        ops = tuple(op for op in ops if _namespace_of(op) == self.namespace)
+        if self.adds:
+            return any(isinstance(op, Append) and "message" in op.body for op in ops)
+        if self.remembers:
+            return any(isinstance(op, Put) for op in ops)
+        return bool(ops)
+
 
 current: ContextVar[Once | None] = ContextVar("ctxplug_request", default=None)
 
@@ -69,13 +92,19 @@ class RequestBackend(PassingBackend):
 
     def __init__(self, store: Backend, drop: Callable[[Namespace], None], hours: float) -> None:
         super().__init__(store)
+        self.store = store
         self._drop = drop
         self._kept = timedelta(hours=hours)
 
     def write(self, *ops: Op) -> list[int]:
         """Apply `ops`, and with the first ones of a request its mark."""
+        done = self._written(ops)
+        self._forget_answers(ops)
+        return done
+
+    def _written(self, ops: tuple[Op, ...]) -> list[int]:
         once = current.get()
-        if once is None or once.wrote or not any(_namespace_of(op) == once.namespace for op in ops):
+        if once is None or once.wrote or not once.is_done_by(ops):
             return self.store.write(*ops)
         with once.lock:
             if once.wrote:
@@ -93,8 +122,12 @@ class RequestBackend(PassingBackend):
     def told(self, once: Once) -> MemoryRecord | None:
         """Return the mark of a request that was done already, or None."""
         found = self.store.get(marks_of_namespace(once.namespace), once.id)
-        expired = found is not None and found.created_at < datetime.now(UTC) - self._kept
-        return None if expired else found
+        if found is None or found.created_at >= datetime.now(UTC) - self._kept:
+            return found
+        gone = Expect(found.namespace, found.id, found), Delete(found.namespace, found.id)
+        with suppress(ConflictError, ReadOnlyError):  # another server was quicker, or none writes
+            self.store.write(*gone)  # else it would be in the way of the new one
+        return None
 
     def answered(self, once: Once, answer: Answer) -> None:
         """Keep the answer to a request, if it is short, beside its mark."""
@@ -105,7 +138,7 @@ class RequestBackend(PassingBackend):
                 "content_type": answer.content_type,
                 "body": answer.body.decode("utf-8", "surrogatepass"),
             }
-            self.store.write(Put(_with(mark, answer=told)))
+            self.store.write(Put(replace(_with(mark, answer=told), kind=ANSWERED)))
 
     def forget_old(self, now: datetime | None = None) -> int:
         """Remove the marks that have had their time; return how many."""
@@ -128,11 +161,21 @@ class RequestBackend(PassingBackend):
         """Erase sessions, and the answers to requests to their namespace."""
         self._drop(namespace)
         own = marks_of_namespace(namespace)
-        told = [mark for mark in self.store.find(Where(own)) if "answer" in mark.metadata]
-        for start in range(0, len(told), TIDIED):
-            marks = told[start : start + TIDIED]
-            self.store.write(*(Put(_with(mark, answer=None)) for mark in marks))
+        self._unsay(self.store.find(Where(own, kinds=[ANSWERED])))
         return self.store.erase_session(namespace, session, *others)
+
+    def _forget_answers(self, ops: tuple[Op, ...]) -> None:
+        """Keep no answer that tells of a memory that `ops` removed."""
+        for namespace in {op.namespace for op in ops if isinstance(op, Delete)}:
+            ids = {op.id for op in ops if isinstance(op, Delete) and op.namespace == namespace}
+            if namespace[0] != PRIVATE:
+                told = self.store.find(Where(marks_of_namespace(namespace), kinds=[ANSWERED]))
+                self._unsay([m for m in told if any(i in m.metadata["answer"]["body"] for i in ids)])
+
+    def _unsay(self, told: Sequence[MemoryRecord]) -> None:
+        for start in range(0, len(told), TIDIED):
+            marks = (_with(mark, answer=None) for mark in told[start : start + TIDIED])
+            self.store.write(*(Put(replace(mark, kind=KIND)) for mark in marks))
 
     def _mark(self, once: Once, ops: tuple[Op, ...]) -> MemoryRecord:
         return MemoryRecord(

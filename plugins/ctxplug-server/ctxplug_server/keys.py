@@ -67,6 +67,11 @@ class Key:
         """Say whether its rights hold `right`."""
         return RIGHTS.index(right) <= RIGHTS.index(self.rights)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What it may be called when it is revoked."""
+        return frozenset((self.id, self.name, f"ctxp_{self.id}"))
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON, without what checks its secret."""
         data = {name: value for name, value in asdict(self).items() if name not in ("salt", "hash")}
@@ -77,8 +82,7 @@ class Keys:
     """The keys in the file `path`; None: there are none, and none can be made."""
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
-        # What a link leads to is the file: to replace the link would leave a revoked key in it.
-        self.path = None if path is None else os.path.realpath(path)
+        self.path = None if path is None else os.fspath(path)
         self._lock = threading.Lock()
         self._seen: tuple[int, ...] | None = None
         self._keys: dict[str, Key] = {}
@@ -147,15 +151,17 @@ class Keys:
             keys[id] = key
         return key, f"ctxp_{id}_{secret}"
 
-    def revoke(self, id_or_name: str) -> list[Key]:
-        """Revoke the key of that id, or the live ones of that name; return them."""
+    def revoke(self, *ids_or_names: str) -> list[Key]:
+        """Revoke the keys of these ids or names; return them. Where one is unknown, none."""
         now = datetime.now(UTC)
         with self._changing() as keys:
-            found = [k for k in keys.values() if id_or_name in (k.id, k.name, f"ctxp_{k.id}")]
-            if not found:
-                raise NotFoundError(
-                    f"There is no key {id_or_name!r}; `ctxplug keys list` shows those there are."
-                )
+            for given in ids_or_names:
+                if not any(given in key.names for key in keys.values()):
+                    raise NotFoundError(
+                        f"There is no key {given!r}, so none was revoked; `ctxplug keys list` shows"
+                        " those there are."
+                    )
+            found = [key for key in keys.values() if not key.names.isdisjoint(ids_or_names)]
             revoked = [key if key.revoked_at else replace(key, revoked_at=now) for key in found]
             keys.update({key.id: key for key in revoked})
         return revoked
@@ -180,10 +186,11 @@ class Keys:
                 "There is no file for keys, as this store is none; name one with --keys FILE.",
                 path="keys",
             )
-        with _locked(self.path):
-            keys = _read(self.path)
+        path = os.path.realpath(self.path)  # to replace a link would leave its file as it was
+        with _locked(path):
+            keys = _read(path)
             yield keys
-            _write(self.path, keys)
+            _write(path, keys)
         self._refresh()
 
 
@@ -236,11 +243,7 @@ def _write(path: str, keys: Mapping[str, Key]) -> None:
     except OSError as exc:
         with suppress(OSError):
             os.unlink(draft)
-        raise CannotOpenError(
-            f"The keys cannot be written to {path!r}: {exc.strerror or exc}. Check the folder's"
-            " permissions and the space left.",
-            target=path,
-        ) from exc
+        raise _unwritable(path, exc) from exc
 
 
 def _sync_folder(path: str) -> None:
@@ -258,8 +261,12 @@ def _locked(path: str) -> Iterator[None]:
     """Keep other processes from changing the file meanwhile, where the system allows it."""
     try:
         lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except FileNotFoundError as exc:
+        raise CannotOpenError(
+            f"{path!r} lies in a folder that does not exist; create the folder first.", target=path
+        ) from exc
     except OSError as exc:
-        raise _unreadable(path, exc) from exc
+        raise _unwritable(path, exc) from exc
     try:
         with suppress(ImportError):
             import fcntl
@@ -268,6 +275,14 @@ def _locked(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _unwritable(path: str, exc: OSError) -> CannotOpenError:
+    return CannotOpenError(
+        f"The keys cannot be written to {path!r}: {exc.strerror or exc}. Check the folder's"
+        " permissions and the space left.",
+        target=path,
+    )
 
 
 def _unreadable(path: str, exc: Exception) -> CannotOpenError:

@@ -10,9 +10,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ctxplug import AgentMemory
+from ctxplug import AgentMemory, CtxplugError
 from ctxplug.scope import Namespace
 
 __all__ = ["Opening", "Pool"]
@@ -35,7 +36,12 @@ class _Place:
     memory: AgentMemory | None = None
     users: int = 0
     used_at: float = 0.0
+    used: bool = False  # since its steps were stored
     dropped: bool = False
+
+    def is_left(self, before: float) -> bool:
+        """Say whether nobody has it, and it was last used at `before` or earlier."""
+        return self.used and not self.users and self.used_at <= before
 
 
 class Pool:
@@ -85,6 +91,23 @@ class Pool:
             idle = [place for place in places if not place.users]
         _close(idle)
 
+    def store_steps(self, idle_seconds: float = 1.0) -> None:
+        """Store the steps that wait in memories that nobody has: no write may come to take them."""
+        before = time.monotonic() - idle_seconds
+        with self._lock:
+            found = [o for o, place in self._places.items() if place.is_left(before)]
+        for opening in found:
+            with self._lock:
+                place = self._places.get(opening)
+                if place is None or place.memory is None:
+                    continue
+                place.users, place.used = place.users + 1, False  # nobody closes it meanwhile
+            try:
+                with suppress(CtxplugError):  # what cannot be stored now waits on
+                    contextvars.Context().run(place.memory.trace.flush)
+            finally:
+                self._give_back(opening, place, used=False)
+
     def close_idle(self, now: float | None = None) -> None:
         """Close what nobody asked for in a while, so that what waits in it is written."""
         before = (time.monotonic() if now is None else now) - self._idle_seconds
@@ -100,10 +123,11 @@ class Pool:
             self._places.clear()
         _close(places)
 
-    def _give_back(self, opening: Opening, place: _Place) -> None:
+    def _give_back(self, opening: Opening, place: _Place, *, used: bool = True) -> None:
         with self._lock:
             place.users -= 1
-            place.used_at = time.monotonic()
+            if used:
+                place.used, place.used_at = True, time.monotonic()
             if place.users or not (place.dropped or place.memory is None):
                 return
             if self._places.get(opening) is place:

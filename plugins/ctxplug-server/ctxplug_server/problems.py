@@ -7,10 +7,12 @@ What tells of the machine, as a store's path does, stays on the machine.
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as field_
 from functools import cache
+from pathlib import PurePath
 from typing import Any
 
 from ctxplug import codec, errors
@@ -25,6 +27,7 @@ __all__ = [
     "ServerFaultError",
     "TooLargeError",
     "TooManyRequestsError",
+    "failed_at",
     "from_problem",
     "to_problem",
 ]
@@ -181,6 +184,14 @@ def from_problem(status: int, body: bytes, headers: Mapping[str, str]) -> Ctxplu
     if isinstance(error, IdempotencyError):
         error.status = status
     return error
+
+
+def failed_at(exc: BaseException) -> str:
+    """Return what failed and where in the code, without values: they may be anybody's text."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    steps = [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    told = f"{type(exc).__name__} at {' > '.join(steps[-8:])}"
+    return told if exc.__cause__ is None else f"{told}; by {failed_at(exc.__cause__)}"
 
 
 @cache

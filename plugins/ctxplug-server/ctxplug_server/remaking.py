@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,15 +15,11 @@ from ctxplug_server.wire import to_json
 __all__ = ["is_made_again", "made_again"]
 
 LOOKED_AT = 10_000  # entries, from the newest
-_MESSAGES = re.compile(r"/v1/sessions/[^/]+/messages\Z")
-_MEMORIES = "/v1/memories"
 
 
 def is_made_again(once: Once) -> bool:
     """Say whether the answer can be made of what the request wrote, and need not be kept."""
-    if once.method != "POST":
-        return False
-    return once.path == _MEMORIES or _MESSAGES.match(once.path) is not None
+    return once.adds or once.remembers or once.method == "DELETE"
 
 
 def made_again(store: Backend, once: Once, mark: MemoryRecord) -> Answer | None:
@@ -35,8 +30,10 @@ def made_again(store: Backend, once: Once, mark: MemoryRecord) -> Answer | None:
         return Answer(int(told["status"]), str(told["content_type"]), body)
     if not is_made_again(once):
         return None
+    if once.method == "DELETE":
+        return Answer(204, "", b"")  # what answers otherwise leaves no mark
     data: Any
-    if once.path == _MEMORIES:
+    if once.remembers:
         stored = [store.get(once.namespace, id) for id in wrote.get("records", ())]
         records = [record for record in stored if record is not None]
         if not records:

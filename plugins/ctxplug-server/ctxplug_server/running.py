@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -14,13 +15,16 @@ import uvicorn
 from ctxplug.errors import CtxplugError
 from ctxplug_server.app import create_app
 from ctxplug_server.guarding.connections import Connection
+from ctxplug_server.live.socket import LONGEST
 from ctxplug_server.serving import Serving
+from ctxplug_server.settings import is_loopback
 
 __all__ = ["Running", "refuse_unguarded"]
 
 BACKLOG = 1_024
 KEEP_ALIVE_SECONDS = 30
 START_SECONDS = 60.0
+ARRIVING_SECONDS = 2.0  # at the end, for requests that have begun to come
 GRACE_SECONDS = 0.5  # at the end, for what is left to be sent on connections that close
 STALLED_TICKS = 50  # of a tenth of a second, between two looks for stalled connections
 
@@ -43,6 +47,7 @@ class Running(uvicorn.Server):
                 loop="auto",
                 http=Connection,
                 ws="websockets-sansio",
+                ws_max_size=4 * LONGEST,  # bytes: it is decided by characters what is too long
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -88,10 +93,13 @@ class Running(uvicorn.Server):
         """Take nothing new, end live connections, let the rest finish, and close the store."""
         self.serving.drain()
         await self.serving.hub.drained()
+        await self._cut_arriving()
         if self._abort_stalled():
             await asyncio.sleep(GRACE_SECONDS)
             self._abort_stalled()
         await super().shutdown(sockets=sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()  # uvicorn leaves it out then, and it is cancelled
         self.serving.close()
 
     async def on_tick(self, counter: int) -> bool:
@@ -99,6 +107,16 @@ class Running(uvicorn.Server):
         if counter % STALLED_TICKS == 0:
             self._abort_stalled()
         return await super().on_tick(counter)
+
+    async def _cut_arriving(self) -> None:
+        """Wait for bodies that are on their way, but not for those that never come."""
+        last = time.monotonic() + ARRIVING_SECONDS
+        while found := [c for c in self.server_state.connections if _is_arriving(c)]:
+            if time.monotonic() > last:
+                for connection in found:
+                    connection.transport.close()
+                return
+            await asyncio.sleep(0.02)
 
     def _abort_stalled(self) -> bool:
         """Cut connections whose other side did not take what was left since the last look.
@@ -124,12 +142,17 @@ class Running(uvicorn.Server):
             self.thread.join()
 
 
+def _is_arriving(connection: Any) -> bool:
+    return isinstance(connection, Connection) and connection.is_arriving
+
+
 def refuse_unguarded(serving: Serving) -> None:
     """Raise CtxplugError if others could reach the server and there is no key to keep them out."""
     settings = serving.settings
     if settings.exposed and not serving.keys.live():
+        names = [name for name in (settings.host, *settings.hosts) if not is_loopback(name)]
         raise CtxplugError(
-            f"Others could reach {settings.host!r}, and there is no key to keep them out. Make one"
+            f"Others could reach it by {names[0]!r}, and there is no key to keep them out. Make one"
             f" first: ctxplug keys make {serving.target or 'STORE'} NAME --namespace acme/alice"
             " --rights write. Nothing was started."
         )

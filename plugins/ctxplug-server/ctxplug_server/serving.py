@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ctxplug import AgentMemory, CtxplugError
 from ctxplug.context.policy import to_policy
-from ctxplug.plugins import installed
+from ctxplug.plugins import Plugins, installed
 from ctxplug.registry import Registry, is_spec
 from ctxplug.scope import Namespace
 from ctxplug.storage import Backend
@@ -37,8 +37,8 @@ __all__ = ["Serving", "file_of", "keys_path"]
 
 T = TypeVar("T")
 WORKERS = 16
-TIDY_SECONDS = 30.0
-FORGET_EVERY = 20  # as it looks at every namespace
+TIDY_SECONDS = 1.0
+CLOSE_EVERY, FORGET_EVERY = 30, 600  # rounds; the latter looks at every namespace
 
 
 class Serving:
@@ -92,6 +92,15 @@ class Serving:
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return await asyncio.wrap_future(future)
+
+    def warm_up(self) -> None:
+        """Load what the first requests would otherwise wait for: modules, words and a counter."""
+        counter = self.counter_for(self.settings.model)
+        plugins = Plugins(load_entry_points=False)
+        with AgentMemory.open(namespace="warm-up", counter=counter, plugins=plugins) as memory:
+            memory.add("user", "Where do I live? 我住在哪里？")
+            memory.remember("The user lives in Lisbon. 用户住在里斯本。")
+            memory.context("Lisbon 里斯本").to_anthropic()
 
     def drain(self) -> None:
         """Begin to end: live connections are told, and the server says that it is not ready."""
@@ -166,7 +175,9 @@ class Serving:
             if self._ended.wait(TIDY_SECONDS):
                 return
             with suppress(CtxplugError):
-                self.pool.close_idle()
+                self.pool.store_steps()
+                if round % CLOSE_EVERY == 0:
+                    self.pool.close_idle()
                 if round % FORGET_EVERY == 0:
                     self.requests.forget_old()
 

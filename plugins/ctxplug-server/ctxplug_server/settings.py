@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 from ctxplug.errors import InvalidValueError
@@ -11,6 +12,8 @@ __all__ = ["LOOPBACK_NAMES", "ServerSettings", "is_loopback"]
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 MIB = 2**20
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#*]+/?", re.IGNORECASE)
+_NAME = re.compile(r"[^/\s?#@:*\[\]]+|\[?[0-9a-f:.]*:[0-9a-f:.]*\]?", re.IGNORECASE)  # or IPv6
 SPARE = 512  # connections that are kept open and idle
 
 
@@ -21,7 +24,7 @@ class ServerSettings:
     `hosts` are further names it is called by (behind a proxy, on a network), `origins` other
     sites whose pages may call it; `keys` is the file of its keys, None: beside the store.
     `budget` to `embedder` are what memories are opened with where a request says nothing.
-    Rates are as `limits` reads them, such as "100/second"; None: no limit.
+    Rates are "100/second", or a minute, hour or day; None: no limit.
     """
 
     host: str = "127.0.0.1"
@@ -65,6 +68,20 @@ class ServerSettings:
             if getattr(self, name) < 0:
                 raise InvalidValueError(
                     f"{name} is not below zero; {getattr(self, name)!r} is.", path=name
+                )
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise InvalidValueError(
+                    f"An origin is a site as browsers name it, such as https://app.example, not"
+                    f" {origin!r}.",
+                    path="origins",
+                )
+        for host in self.hosts:
+            if not _NAME.fullmatch(host):
+                raise InvalidValueError(
+                    f"A host name is one such as memory.example, without scheme, port or path, not"
+                    f" {host!r}.",
+                    path="hosts",
                 )
         if not 0 <= self.port <= 65_535:
             raise InvalidValueError(

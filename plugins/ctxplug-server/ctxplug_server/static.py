@@ -38,12 +38,15 @@ class _File:
 class Files:
     """The files under `root`, read when they are first asked for or have changed."""
 
+    path = "/{path}"  # what their requests are counted as
+
     def __init__(self, root: Path) -> None:
         self._root = root
         self._read: dict[str, _File] = {}
 
     async def answer(self, request: Request) -> Response:
         """Answer with a file, or that the one that the asker has is still the same."""
+        request.scope["route"] = self
         file = self._file(request.path_params.get("path") or "index.html")
         headers = {"etag": file.etag, "cache-control": CACHE}
         if file.etag in request.headers.get("if-none-match", ""):

@@ -134,6 +134,13 @@ def test_a_budget_that_calls_do_not_fit_in() -> None:
     assert tip.steps == ("window-30",)
 
 
+def test_a_call_with_a_budget_of_its_own_says_nothing_of_the_others() -> None:
+    failed = replace(window(30, needed=5_000), outcome="error")
+    failed.data["budget"] = 2_000  # type: ignore[index]
+    tip = of("budget_tight", evidence(seen(*(window(n, 4_000) for n in range(5)), failed)))
+    assert (tip.data["budget"], tip.setting) == (2_000, "memory.context(budget=6500)")
+
+
 def test_a_budget_that_nothing_comes_near() -> None:
     windows = [window(n, 700 + n) for n in range(25)]
     tip = of("budget_unused", evidence(seen(*windows)))
@@ -171,7 +178,8 @@ def test_repeated_recalls_and_slow_steps() -> None:
     given = evidence(seen(findings=(again, slow)))
     assert of("repeated_recalls", given).data["spare"] == 4
     tip = of("slow_steps", given)
-    assert (tip.setting, tip.steps) == ("ToolPolicy(timeout=6)", ("tool-9",))
+    assert (tip.setting, tip.steps) == ("memory.tools.add(function, timeout=6)", ("tool-9",))
+    assert "工具 'fetch'" in said_of(tip, "zh").seen
     assert tip.saving is not None and tip.saving.seconds == 7.5
 
 
@@ -198,6 +206,13 @@ def test_a_tool_that_often_fails(failed: int, again: int, setting: str) -> None:
     tip = of("retried_tool", evidence(seen(*runs, *retries)))
     assert (tip.setting, tip.data["failed"], tip.data["again"]) == (setting, failed, again)
     assert advise(evidence(seen(*runs[5:], *runs[5:]))) == ()
+
+
+def test_a_tool_that_never_works_is_not_to_be_tried_again() -> None:
+    runs = [step("tool", n, name="fetch", outcome="error") for n in range(5)]
+    tip = of("retried_tool", evidence(seen(*runs)))
+    assert tip.setting == "ToolPolicy(retries=0)"
+    assert "does not help" in said_of(tip).change and "没有用" in said_of(tip, "zh").change
 
 
 def test_memories_that_nothing_recalls() -> None:

@@ -59,6 +59,13 @@ def test_keys_as_json(store: str) -> None:
     assert revoked[0]["revoked_at"]
 
 
+def test_of_keys_of_which_one_is_unknown_none_is_revoked(store: str) -> None:
+    sent = _run("keys", "make", store, "planner", "-n", "acme/alice").stdout.strip()
+    refused = _run("keys", "revoke", store, "planner", "nobody")
+    assert refused.exit_code == 1 and "none was revoked" in refused.output.replace("\n", " ")
+    assert Keys(f"{store}.keys.json").check(sent)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -66,10 +73,16 @@ def test_keys_as_json(store: str) -> None:
         (["keys", "make", "agent.db", "a", "-n", "acme//x"], "namespace"),
         (["keys", "make", "agent.db", "a", "-n", "acme", "-r", "boss"], "rights"),
         (["keys", "make", "agent.db", "a", "-n", "acme", "--days", "-1"], "--days"),
+        (["keys", "make", "agent.db", "a", "-n", "acme", "--days", "nan"], "--days"),
+        (["keys", "make", "agent.db", "a", "-n", "acme", "--days", "1e12"], "--days"),
         (["keys", "revoke", "agent.db", "nobody"], "keys list"),
+        (["keys", "make", "nowhere/agent.db", "a", "-n", "acme"], "create the folder"),
+        (["serve", "agent.db", "--host-name", "https://a.example"], "without scheme"),
+        (["serve", "agent.db", "--host-name", "a.example:80"], "without scheme"),
+        (["serve", "agent.db", "--origin", "app.example"], "https://app.example"),
         (["serve", "nowhere.db", "--read-only"], "does not create"),
         (["serve", "agent.db", "--host", "0.0.0.0"], "keys make"),
-        (["serve", "agent.db", "--host-name", "memory.example"], "keys make"),
+        (["serve", "agent.db", "--host-name", "memory.example"], "'memory.example', and"),
         (["serve", "agent.db", "--rate", "often"], "100/second"),
         (["serve", "agent.db", "--embedder", "nothing"], "embedder"),
         (["serve", "agent.db", "--counter", "nothing"], "token counter"),

@@ -7,6 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from ctxplug_server.app import VIEWER
+from ctxplug_server.static import Files
+from starlette.requests import Request
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,14 @@ def test_nothing_else_is_served(one_server: Any, path: str) -> None:
         connection.sendall(request.encode())
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert answer.split()[1] in (b"404", b"400")
+
+
+async def test_no_way_of_writing_a_name_makes_it_keep_more() -> None:
+    files = Files(VIEWER)
+    for name in ("style/base.css", "style//base.css", "style/./base.css", "style///base.css"):
+        request = Request({"type": "http", "headers": [], "path_params": {"path": name}})
+        assert (await files.answer(request)).status_code == 200
+    assert len(files._read) == 1
 
 
 def test_without_a_viewer_there_is_no_page(serve: Any) -> None:

@@ -15,6 +15,8 @@ import httpx
 import pytest
 from ctxplug_server.guarding import CONTENT_SECURITY_POLICY, connections
 
+from ctxplug.errors import StorageError
+
 NS = {"namespace": "acme/alice"}
 Serve = Callable[..., Any]
 
@@ -30,6 +32,13 @@ def _raw(server: Any, request: str, body: bytes = b"") -> bytes:
         while chunk := connection.recv(65_536):
             answer += chunk
         return answer
+
+
+def _begun(key: str | None) -> bytes:
+    """Return a request whose body does not come whole."""
+    sent = f"Authorization: Bearer {key}\r\n" if key else ""
+    head = f"POST /v1/recall HTTP/1.1\r\nHost: localhost\r\n{sent}Content-Length: 900\r\n\r\n"
+    return head.encode() + b"{" * 100
 
 
 # -- hosts and origins -----------------------------------------------------------------
@@ -278,6 +287,20 @@ def test_a_head_that_does_not_come_is_not_waited_for(
         assert connection.recv(100) == b""
 
 
+def test_a_body_that_does_not_come_is_not_waited_for(
+    one_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.2)
+    with socket.create_connection(("127.0.0.1", _port(one_server)), timeout=20) as connection:
+        connection.sendall(_begun(None))
+        assert connection.recv(100) == b""
+
+
+def test_a_socket_that_cannot_begin_is_not_kept(one_server: Any) -> None:
+    head = "GET /v1/live/ws HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: websocket\n"
+    assert _raw(one_server, f"{head}Content-Length: 3\n\n", b"abc") == b""
+
+
 def test_a_path_that_is_too_long_is_refused(serve: Serve) -> None:
     server = serve(max_target=500)
     answer = httpx.get(f"{server.url}/v1/memories", params={"namespace": "a" * 600})
@@ -355,6 +378,45 @@ def test_one_key_does_not_take_the_places_of_others(serve: Serve) -> None:
         assert first.result().status_code == 200
 
 
+def test_slow_senders_take_no_places(serve: Serve) -> None:
+    server = serve(concurrent=2, concurrent_per_key=1, max_body=1_000, queue_seconds=0.2)
+    slow, calm = (server.keys.make(name, "acme/alice")[1] for name in "ab")
+    begun = [socket.create_connection(("127.0.0.1", _port(server)), timeout=20) for _ in range(3)]
+    for connection in begun:
+        connection.sendall(_begun(slow))
+    with server.client(calm) as client, server.client(slow) as too:
+        assert client.post("/v1/recall", json={"query": "x"}).status_code == 200
+        assert too.get("/v1/memories").status_code == 200
+        assert too.post("/v1/recall", json={"query": "x" * 900}).status_code == 503  # its share
+        for connection in begun:
+            connection.close()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:  # what they held is given back
+            if too.post("/v1/recall", json={"query": "x" * 900}).status_code == 200:
+                break
+        else:
+            pytest.fail("it was not given back")
+
+
+def test_one_key_does_not_fill_the_queue(serve: Serve) -> None:
+    server = serve(concurrent=1, queued=2, queue_seconds=20)
+    busy, calm = (server.keys.make(name, "acme/alice")[1] for name in "ab")
+    entered, leave = threading.Event(), threading.Event()
+    _slow(server, entered, leave)
+    with server.client(busy) as client, server.client(calm) as other, ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(client.get, "/v1/sessions") for _ in range(2)]
+        assert entered.wait(20)
+        deadline = time.monotonic() + 20
+        while server.serving.meters.waiting() < 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert client.get("/v1/sessions").status_code == 503
+        asked.append(pool.submit(other.get, "/v1/sessions"))
+        while server.serving.meters.waiting() < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        leave.set()
+        assert [one.result().status_code for one in asked] == [200] * 3
+
+
 def test_those_who_wait_are_served_when_places_come_free(serve: Serve) -> None:
     server = serve(concurrent=1, queue_seconds=20)
     entered, leave = threading.Event(), threading.Event()
@@ -424,6 +486,20 @@ def test_a_failure_tells_nothing_of_its_inside(
     assert "secret" not in answer.text and "Traceback" not in answer.text
     assert id in caplog.text and "RuntimeError" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_a_failure_of_the_store_is_in_the_log_too(
+    server: Any, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(namespace: Any) -> Any:
+        raise StorageError("the secret of acme/alice", target="agent.db") from OSError("secret")
+
+    server.serving.requests.sessions = broken
+    answer = client.get("/v1/sessions")
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] in caplog.text
+    assert "StorageError" in caplog.text and "OSError" in caplog.text
+    assert "secret" not in caplog.text + answer.text
 
 
 @pytest.mark.parametrize(

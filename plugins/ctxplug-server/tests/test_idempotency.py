@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from ctxplug_server.idempotency import marks_of_namespace
+from ctxplug_server.idempotency import Once, RequestBackend, current, marks_of_namespace
 
 from ctxplug import AgentMemory
-from ctxplug.storage import Where
+from ctxplug.storage import Append, Stream, Where
+from ctxplug.storage.in_memory import InMemoryBackend
 
 NS = {"namespace": "acme/alice"}
 ALICE = ("acme", "alice")
@@ -175,12 +176,66 @@ def test_erasing_a_session_leaves_no_answer_that_tells_of_it(
     assert again.status_code in (404, 409)
 
 
+def test_forgetting_a_memory_leaves_no_answer_that_tells_of_it(
+    client: httpx.Client, server: Any
+) -> None:
+    made = client.post("/v1/memories", json={"content": "x"}).json()["id"]
+    other = client.post("/v1/memories", json={"content": "y"}).json()["id"]
+    for key, id in (("a", made), ("b", other)):
+        body = {"content": f"里斯本 {key}"}
+        assert client.patch(f"/v1/memories/{id}", json=body, headers=_once(key)).is_success
+    assert client.delete(f"/v1/memories/{made}").status_code == 204
+    marks = server.serving.store.find(Where(marks_of_namespace(ALICE)))
+    told = [mark.metadata["answer"]["body"] for mark in marks if "answer" in mark.metadata]
+    assert len(marks) == 2 and len(told) == 1 and "里斯本 b" in told[0]
+
+
 def test_marks_go_when_their_time_is_over(client: httpx.Client, server: Any) -> None:
     client.post(ADD, json=HELLO, headers=_once("k"))
     later = datetime.now(UTC) + timedelta(hours=25)
     assert server.serving.requests.forget_old() == 0
     assert server.serving.requests.forget_old(now=later) == 1
     assert server.serving.store.count(Where(marks_of_namespace(ALICE))) == 0
+
+
+def test_a_key_whose_time_is_over_may_be_used_again(serve: Serve) -> None:
+    server = serve(idempotency_hours=0.0)
+    with server.client(params=NS) as client:
+        for _ in range(2):
+            assert client.post(ADD, json=HELLO, headers=_once("k")).status_code == 201
+        assert len(_said(client)) == 2
+
+
+def test_what_is_written_before_it_does_not_stand_for_it() -> None:
+    backend = RequestBackend(InMemoryBackend(), lambda namespace: None, 24.0)
+    once = Once(ALICE, "a" * 48, "f", "POST", ADD)
+    token = current.set(once)
+    try:
+        backend.write(_entry("ctxplug:trace:trip", {"steps": []}))
+        assert backend.told(once) is None  # a crash here must not make it look done
+        backend.write(_entry("trip", {"message": {"id": "m1", "role": "user", "content": []}}))
+    finally:
+        current.reset(token)
+    mark = backend.told(once)
+    assert mark is not None
+    assert mark.metadata["wrote"]["messages"] == [["trip", "m1"]]
+
+
+def _entry(session: str, body: dict[str, Any]) -> Append:
+    stream, now = Stream(ALICE, session), datetime.now(UTC)
+    return Append(stream=stream, kind="message", body=body, created_at=now)
+
+
+def test_what_was_deleted_is_told_again_after_a_crash(serve: Serve) -> None:
+    server = serve()
+    with server.client(params=NS) as client:
+        id = client.post("/v1/memories", json={"content": "x"}).json()["id"]
+        assert client.delete(f"/v1/memories/{id}", headers=_once("d")).status_code == 204
+    server.stop()
+    server = serve()
+    with server.client(params=NS) as client:
+        again = client.delete(f"/v1/memories/{id}", headers=_once("d"))
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (204, "true")
 
 
 def test_marks_are_seen_by_nobody(client: httpx.Client, server: Any) -> None:

@@ -114,6 +114,27 @@ def test_a_removed_file_does_not_open_a_running_server(keys: Keys, path: Path) -
     assert keys.required
 
 
+def test_a_removed_file_does_not_open_a_server_that_only_ever_checked_keys(
+    keys: Keys, path: Path
+) -> None:
+    server = Keys(path)
+    _, sent = keys.make("planner", "acme/alice")
+    assert server.check(sent)
+    path.unlink()
+    assert server.required
+
+
+def test_what_is_changed_by_way_of_a_link_is_changed_in_its_file(
+    keys: Keys, path: Path, tmp_path: Path
+) -> None:
+    _, sent = keys.make("planner", "acme/alice")
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    Keys(link).revoke("planner")
+    assert link.is_symlink()
+    assert keys.check(sent) is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"keys": [{}]}', '{"keys": [{"id": "x"}]}'])
 def test_a_file_that_cannot_be_read_lets_nobody_in(keys: Keys, path: Path, text: str) -> None:
     _, sent = keys.make("planner", "acme/alice")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from ctxplug_server.live import socket as live_socket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -140,6 +141,37 @@ def test_a_message_that_is_too_long_closes_it(server: Any) -> None:
         with pytest.raises(ConnectionClosed) as caught:
             until(made, "pong")
     assert caught.value.rcvd is not None and caught.value.rcvd.code == 1009
+
+
+def test_an_address_that_is_not_for_its_key_is_told_and_closed(server: Any) -> None:
+    key = server.keys.make("alice", NS)[1]
+    with socket(server, "?namespace=acme/bob", **by_key(key)) as made:
+        assert until(made, "error")[-1]["error"]["type"] == "NotFoundError"
+        with pytest.raises(ConnectionClosed) as caught:
+            made.recv(timeout=PATIENCE)
+    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1008
+
+
+def test_bytes_close_it(server: Any) -> None:
+    with socket(server) as made:
+        made.send(b"{}")
+        with pytest.raises(ConnectionClosed) as caught:
+            made.recv(timeout=PATIENCE)
+    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1003
+
+
+def test_messages_over_the_rate_of_the_key_are_held_up(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_socket, "HELD_UP", 0.0)
+    server = serve(rate="3/minute")
+    key = server.keys.make("alice", NS)[1]
+    with socket(server, **by_key(key)) as made:
+        for _ in range(4):
+            ask(made, type="ping")
+            until(made, "pong")
+    with server.client(key) as client:
+        assert client.get("/v1/memories").status_code == 429
 
 
 def test_it_ends_with_an_event_when_the_key_is_revoked_and_when_the_server_ends(

@@ -110,3 +110,20 @@ def test_opening_one_does_not_hold_up_others() -> None:
         leave.set()
         slow.result()
     pool.close()
+
+
+def test_steps_do_not_wait_for_a_write_that_may_never_come(pool: Pool) -> None:
+    memory, give_back = pool.lend(ALICE)
+    memory.add("user", "Hello. 你好。")
+    for _ in range(3):
+        memory.context()
+    pool.store_steps(idle_seconds=0)
+    other = memory.beside(session="other")
+    stored = [step.kind for step in other.trace.steps(session="s")]
+    assert len(stored) < 3  # somebody has it still, and what it does next takes them along
+    give_back()
+    pool.store_steps(idle_seconds=60)
+    pool.store_steps(idle_seconds=0)
+    backend = memory.backend
+    with AgentMemory.open(backend, namespace="alice", session="s", counter="estimate") as reader:
+        assert [step.kind for step in reader.trace.steps()] == ["window"] * 3

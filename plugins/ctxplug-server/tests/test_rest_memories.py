@@ -118,6 +118,17 @@ def test_upkeep_reports_what_it_does(client: httpx.Client) -> None:
     assert kind_of(client.post("/v1/memories/reindex"))[0] == 422  # there is no embedder here
 
 
+def test_only_who_owns_the_store_names_another_embedder(server: Any) -> None:
+    body = {"embedder": "sentence-transformers:/etc"}
+    for namespace, status in (("acme/alice", 403), ("*", 422)):
+        key = server.keys.make("k", namespace, rights="admin")[1]
+        with server.client(key, params={"namespace": "acme/alice"}) as client:
+            answer = client.post("/v1/memories/reindex", json={"embedder": "no-such-one"})
+            assert answer.status_code == status, answer.text
+            if status == 403:
+                assert client.post("/v1/memories/reindex", json=body).status_code == 403
+
+
 def test_the_archive_takes_is_searched_and_gives_back(client: httpx.Client) -> None:
     say(client, "The hotel in 里斯本 is near the river.", "old")
     archived = ok(client.post("/v1/memories/archive", json={"age": 0, "sessions": ["old"]}))

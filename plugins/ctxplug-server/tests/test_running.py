@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from ctxplug_server import ServerSettings, create_app
+from ctxplug_server import ServerSettings, create_app, running
 from ctxplug_server.keys import Keys
 from ctxplug_server.running import Running
 from ctxplug_server.serving import Serving
@@ -122,7 +123,9 @@ def test_what_is_at_work_when_it_ends_is_finished(serve: Serve) -> None:
         assert [message.text for message in memory.messages()] == ["At work."]
 
 
-def test_a_request_that_does_not_end_does_not_keep_it_for_ever(serve: Serve) -> None:
+def test_a_request_that_does_not_end_does_not_keep_it_for_ever(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
     server = serve(shutdown_seconds=0.5)
     entered, leave = threading.Event(), threading.Event()
 
@@ -142,7 +145,22 @@ def test_a_request_that_does_not_end_does_not_keep_it_for_ever(serve: Serve) -> 
         assert not server.running.thread.is_alive()
         leave.set()
         assert time.monotonic() - began < 20
-        asked.exception()
+        assert asked.result().status_code == 500
+    assert "cut off" in caplog.text and "Traceback" not in caplog.text
+
+
+def test_a_body_that_does_not_come_does_not_hold_up_the_end(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(running, "ARRIVING_SECONDS", 0.1)
+    server = serve(shutdown_seconds=30.0)
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as slow:
+        slow.sendall(b"POST /v1/recall HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        while not any(c.is_arriving for c in server.running.server_state.connections):
+            time.sleep(0.01)
+        server.stop()
+    assert "Traceback" not in caplog.text
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]  # none was cancelled
 
 
 def test_live_connections_are_told_that_it_ends(serve: Serve) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ctxplug_server.viewing import Viewing, calls, lines, overview, past_calls
+from ctxplug_server.viewing import Viewing, calls, findings, lines, overview, past_calls
 from ctxplug_server.viewing.held import Held, HeldSessions
 
 from ctxplug import AgentMemory, Message, ToolCallPart
@@ -352,3 +352,17 @@ def test_a_fork_has_the_steps_of_its_past(memory: AgentMemory, viewing: Viewing)
         columns = calls.calls(held, 0, 100)
     assert columns["total"] == 44
     assert all(one["recorded"] for one in columns["items"])
+
+
+def test_what_was_found_in_an_erased_session_is_not_told_of_the_next(tmp_path: Path) -> None:
+    opening: dict[str, Any] = {"namespace": ALICE, "session": "trip", "trace": False}
+    with AgentMemory.open(tmp_path / "agent.db", namespace=ALICE, session="other") as keeper:
+        viewing = Viewing(keeper.backend, Registry(installed()))
+        for text in ("one", "two"):
+            with AgentMemory.open(tmp_path / "agent.db", **opening) as memory:
+                memory.add("user", text)
+                with viewing.held(ALICE, "trip").working() as held:
+                    findings.findings(held, viewing.jobs, None, "en")
+                memory.session.erase()
+        assert len(viewing.jobs._jobs) == 2  # of two logs that are as long, each has its own
+        viewing.close()

@@ -110,8 +110,7 @@ def revoke(
 
     Example: ctxplug keys revoke agent.db planner
     """
-    file = _keys(target, keys)
-    revoked = [key for one in which for key in file.revoke(one)]
+    revoked = _keys(target, keys).revoke(*which)
     if json:
         screen.print_json([key.to_dict() for key in revoked])
     else:

@@ -124,6 +124,7 @@ def _run(target: str, settings: Any, *, open_browser: bool) -> None:
     serving = Serving(target, settings)
     try:
         running = Running(serving)
+        serving.warm_up()
     except BaseException:
         serving.close()
         raise

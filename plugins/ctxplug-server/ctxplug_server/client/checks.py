@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ctxplug.errors import InvalidValueError
+from ctxplug.memories.archive import cutoff_of
 from ctxplug.memories.changes import updated
 from ctxplug.memories.filters import where
 from ctxplug.memories.policy import MemoryPolicy
@@ -37,6 +38,17 @@ def check_change(scope: Scope, changes: Mapping[str, Any], *, tier: Any, ttl: An
 def check_filters(scope: Scope, **filters: Any) -> None:
     """Raise InvalidValueError for what memories cannot be chosen by."""
     where(scope.namespace, datetime.now(UTC), **filters)
+
+
+def check_before(before: Any) -> None:
+    """Raise InvalidValueError unless `before` says clearly since when."""
+    cutoff_of(before, datetime.now(UTC))
+
+
+def check_query(query: object) -> None:
+    """Raise InvalidValueError unless `query` is text, or None."""
+    if query is not None and not isinstance(query, str):
+        raise InvalidValueError(f"A query is text, not {query!r:.40}.", path="query")
 
 
 def check_k(k: object) -> None:

@@ -88,6 +88,7 @@ class NamespaceVerbs:
         records: bool = True,
     ) -> Call[ArchiveReport]:
         """Compress sessions and memories that were not used since `before`."""
+        check_before(before)
         when = (
             {"age": before.total_seconds()}
             if isinstance(before, timedelta)

@@ -15,6 +15,7 @@ __all__ = [
     "Scope",
     "Send",
     "address_of",
+    "giving",
     "header",
     "is_public",
     "refuse",
@@ -47,6 +48,20 @@ def address_of(scope: Scope) -> str:
     """Return the address a request comes from."""
     client = scope.get("client")
     return str(client[0]) if client else "unknown"
+
+
+def giving(body: bytes, receive: Receive) -> Receive:
+    """Return what gives a body that was read already, then what comes after it."""
+    given = False
+
+    async def give() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return give
 
 
 async def refuse(scope: Scope, send: Send, error: CtxplugError, status: int | None = None) -> None:

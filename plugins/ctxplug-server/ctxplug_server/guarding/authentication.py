@@ -41,8 +41,8 @@ class Authentication:
             return
         caller = self.caller_of(scope)
         if caller is None:
-            if self._serving.limits.failed(address_of(scope)):
-                await refuse(scope, send, self._serving.limits.too_many_failures())
+            if (told := self._serving.limits.failed(address_of(scope))) is not None:
+                await refuse(scope, send, told)
                 return
             await refuse(scope, send, _no_key())
             return

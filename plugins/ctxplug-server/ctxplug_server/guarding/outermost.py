@@ -5,20 +5,19 @@ It also gives back what a request was lent, and lets each be measured.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
-import traceback
-from pathlib import PurePath
 from time import perf_counter
 
 from ctxplug.errors import CtxplugError
 from ctxplug_server.caller import caller_of
 from ctxplug_server.guarding.asgi import App, Message, Receive, Scope, Send, header, refuse
-from ctxplug_server.problems import ServerFaultError, status_of
+from ctxplug_server.problems import ServerFaultError, failed_at, status_of
 from ctxplug_server.serving import Serving
 
-__all__ = ["CONTENT_SECURITY_POLICY", "REQUEST_ID", "Outermost"]
+__all__ = ["CONTENT_SECURITY_POLICY", "REQUEST_ID", "Outermost", "log_failure"]
 
 log = logging.getLogger("ctxplug.server")
 REQUEST_ID = "ctxplug.request_id"
@@ -59,6 +58,10 @@ class Outermost:
             await self._app(scope, receive, answer.send)
         except Exception as exc:
             await self._fail(scope, answer, exc)
+        except asyncio.CancelledError:
+            if not self._serving.closing.is_set():
+                raise
+            await self._cut_off(scope, answer)
         finally:
             caller = caller_of(scope)
             if caller is not None:
@@ -66,7 +69,7 @@ class Outermost:
             meters.request(scope, answer.status, perf_counter() - began)
 
     async def _fail(self, scope: Scope, answer: _Answer, exc: Exception) -> None:
-        log.error("request %s failed: %s", answer.id, _where(exc))
+        log_failure(scope, exc)
         if answer.started:
             return  # half of an answer is out; the connection ends here
         if isinstance(exc, CtxplugError) and status_of(exc) < 500:
@@ -74,6 +77,14 @@ class Outermost:
             return
         told = f"The server failed; its log tells more under the request id {answer.id}."
         await refuse(scope, answer.send, ServerFaultError(told, request_id=answer.id))
+
+
+    async def _cut_off(self, scope: Scope, answer: _Answer) -> None:
+        """Answer what did not end in time: the server does. To raise would have a trace logged."""
+        log.warning("request %s was cut off, as the server ended", answer.id)
+        if not answer.started:
+            told = "The server ended before this was done; whether it was is not known."
+            await refuse(scope, answer.send, ServerFaultError(told, request_id=answer.id))
 
 
 class _Answer:
@@ -104,8 +115,6 @@ class _Answer:
         await self._send(message)
 
 
-def _where(exc: Exception) -> str:
-    """Return what failed and where in the code, without values: they may be anybody's text."""
-    frames = traceback.extract_tb(exc.__traceback__)
-    steps = [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-    return f"{type(exc).__name__} at {' > '.join(steps[-8:])}"
+def log_failure(scope: Scope, exc: Exception) -> None:
+    """Let the log tell more of a request that failed, under its id."""
+    log.error("request %s failed: %s", scope.get(REQUEST_ID), failed_at(exc))

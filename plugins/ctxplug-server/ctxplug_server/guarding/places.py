@@ -64,7 +64,9 @@ class _Room:
 
     async def wait(self, key: str, seconds: float) -> bool:
         """Wait for a place; say whether one came free in time."""
-        if len(self._waiting) >= self._queued:
+        own = sum(waiting.key == key for waiting in self._waiting)
+        most = self._queued if key == LOCAL else (self._queued + 1) // 2
+        if len(self._waiting) >= self._queued or own >= most:
             return False
         waiting = _Waiting(key, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import OrderedDict
 from hashlib import blake2b
 from urllib.parse import parse_qs
@@ -12,7 +13,16 @@ from ctxplug.errors import CtxplugError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
 from ctxplug_server.caller import Caller, caller_of
-from ctxplug_server.guarding.asgi import App, Message, Receive, Scope, Send, header, refuse
+from ctxplug_server.guarding.asgi import (
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    giving,
+    header,
+    refuse,
+)
 from ctxplug_server.idempotency import Answer, Once, current
 from ctxplug_server.problems import IdempotencyError
 from ctxplug_server.remaking import is_made_again, made_again
@@ -42,7 +52,8 @@ class Repeats:
         self._app = app
         self._serving = serving
         self._running: dict[tuple[Namespace, str], asyncio.Event] = {}
-        self._answers: OrderedDict[tuple[Namespace, str], tuple[str, Answer]] = OrderedDict()
+        self._answers: OrderedDict[tuple[Namespace, str], tuple[str, Answer, float]] = OrderedDict()
+        self._seconds = serving.settings.idempotency_hours * 3600
         self._bytes = 0
         serving.when_erasing(self.forget)
 
@@ -63,7 +74,7 @@ class Repeats:
                     applied=False,
                     status=422,
                 )
-            body = await _whole(receive)
+            body = (await receive())["body"]  # it is whole: see Arrivals
             once = _once(scope, caller, namespace, key, body)
             answer = await self._answer_of(once)
         except CtxplugError as exc:
@@ -72,7 +83,7 @@ class Repeats:
         if answer is not None:
             await _say(send, answer)
             return
-        await self._do(scope, _giving(body, receive), send, once)
+        await self._do(scope, giving(body, receive), send, once)
 
     async def _answer_of(self, once: Once) -> Answer | None:
         """Return what the request was answered, None if it was not done yet."""
@@ -90,7 +101,7 @@ class Repeats:
 
     async def _told(self, once: Once) -> Answer | None:
         kept = self._answers.get((once.namespace, once.id))
-        if kept is not None:
+        if kept is not None and kept[2] > time.monotonic():
             _require_same(once, kept[0])
             return kept[1]
         serving = self._serving
@@ -137,7 +148,8 @@ class Repeats:
 
     async def _keep(self, once: Once, answer: Answer) -> None:
         where = once.namespace, once.id
-        self._answers[where] = once.fingerprint, answer
+        self._forget(where)  # one whose time was over
+        self._answers[where] = once.fingerprint, answer, time.monotonic() + self._seconds
         self._bytes += len(answer.body)
         while self._answers and (len(self._answers) > KEPT or self._bytes > KEPT_BYTES):
             self._forget(next(iter(self._answers)))
@@ -210,31 +222,6 @@ def _once(scope: Scope, caller: Caller, namespace: Namespace, key: str, body: by
     fingerprint = blake2b(b"\0".join(parts), digest_size=24).hexdigest()
     id = blake2b(f"{caller.id}\0{key}".encode(), digest_size=24).hexdigest()
     return Once(namespace, id, fingerprint, method, path)
-
-
-async def _whole(receive: Receive) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise IdempotencyError("The request ended before it was whole.", applied=False)
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _giving(body: bytes, receive: Receive) -> Receive:
-    """Return what gives a body that was read already, then what comes after it."""
-    given = False
-
-    async def giving() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return giving
 
 
 async def _say(send: Send, answer: Answer) -> None:

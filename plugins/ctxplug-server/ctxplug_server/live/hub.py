@@ -23,6 +23,7 @@ from ctxplug.storage import Append, Backend, Delete, Fork, Op, Put, Unarchive
 from ctxplug_server.live.event import BEHIND, READY, SESSIONS, EventIds, LiveEvent
 from ctxplug_server.live.subscriber import Subscriber
 from ctxplug_server.live.watch import Watch, Written
+from ctxplug_server.problems import failed_at
 
 log = logging.getLogger("ctxplug.server")
 
@@ -80,8 +81,7 @@ class Hub:
     def _note(self, namespace: Namespace, written: Written | None) -> None:
         if len(self._written) >= MOST_WRITTEN:
             self._written.clear()
-            for one in list(self._followers):
-                self._written.append((one, None))
+            self._written.extend((one, None) for one in list(self._followers))
         self._written.append((namespace, written))
         self._wake.set()
 
@@ -182,8 +182,8 @@ class Hub:
                 self._tell_written()
                 self._look()
                 self._check()
-            except Exception:  # one that fails must not end the streams of all
-                log.exception("looking for changes failed; it goes on")
+            except Exception as exc:  # one that fails must not end the streams of all
+                log.error("looking for changes failed, and goes on: %s", failed_at(exc))
                 time.sleep(self._poll)
             with self._lock:
                 if not self._followed:
@@ -233,7 +233,8 @@ class Hub:
             if not _is_valid(reader):
                 reader.end("revoked")
                 self.unsubscribe(reader)
-            elif reader.lists is not None:
+        for reader in self.readers:
+            if reader.lists is not None:
                 self._widen(reader, reader.lists())
 
     def _widen(self, reader: Subscriber, namespaces: Iterable[Namespace]) -> None:

@@ -18,14 +18,18 @@ from ctxplug_server.problems import to_problem
 
 MOST = 64  # subscriptions of one socket
 LONGEST = 4_096  # characters of one message
-GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009  # WebSocket close codes
+HELD_UP = 1.0  # seconds for which a message over the rate waits
+GOING_AWAY, UNSUPPORTED, POLICY, TOO_BIG = 1001, 1003, 1008, 1009  # WebSocket close codes
 
 Asked = tuple[str | None, str | None]  # namespace and session, as they were asked for
 Subscribe = Callable[[str | None, str | None, str | None], Awaitable[Subscriber]]
 
 
 class LiveSocket:
-    """One open WebSocket; `subscribe(namespace, session, after)` makes its subscribers."""
+    """One open WebSocket; `subscribe(namespace, session, after)` makes its subscribers.
+
+    `passes` counts a message, and says how long to wait where it is one too many.
+    """
 
     def __init__(
         self,
@@ -33,14 +37,26 @@ class LiveSocket:
         ids: EventIds,
         subscribe: Subscribe,
         left: Callable[[Subscriber], None],
+        passes: Callable[[], float | None],
     ) -> None:
         self._socket = socket
         self._ids = ids
         self._subscribe = subscribe
         self._left = left
+        self._passes = passes
         self._told: dict[Asked, tuple[Subscriber, asyncio.Task[None]]] = {}
         self._sending = asyncio.Lock()
         self._stalled = asyncio.Event()
+
+    async def begin(self, namespace: str | None, session: str | None) -> bool:
+        """Tell of what the address names; close it, and say so, if that cannot be."""
+        try:
+            await self.subscribe(namespace, session, None)
+        except CtxplugError as exc:
+            await self._tell_error(exc)
+            await self._socket.close(POLICY)
+            return False
+        return True
 
     async def serve(self) -> None:
         """Answer messages and pass events on, until either side ends it, or takes nothing."""
@@ -59,16 +75,22 @@ class LiveSocket:
         try:
             while True:
                 text = await self._socket.receive_text()
+                if (wait := self._passes()) is not None:
+                    await asyncio.sleep(min(wait, HELD_UP))
                 if len(text) > LONGEST:
                     await self._socket.close(TOO_BIG)
                     return
                 try:
                     await self._answer(_message(text))
                 except CtxplugError as exc:
-                    told = codec.decode(to_problem(exc).body)
-                    await self._send({"type": "error", **told})
-        except (WebSocketDisconnect, RuntimeError, KeyError, TimeoutError):
-            return  # it is closed, or sent bytes, or takes nothing
+                    await self._tell_error(exc)
+        except KeyError:
+            await self._socket.close(UNSUPPORTED)  # it sent bytes
+        except (WebSocketDisconnect, RuntimeError, TimeoutError):
+            return  # it is closed, or takes nothing
+
+    async def _tell_error(self, error: CtxplugError) -> None:
+        await self._send({"type": "error", **codec.decode(to_problem(error).body)})
 
     async def subscribe(
         self, namespace: str | None, session: str | None, after: str | None

@@ -66,10 +66,16 @@ async def follow_by_socket(socket: WebSocket, caller: Calling, session: str | No
     hub: Hub = caller.serving.hub
     offered = PROTOCOL in socket.scope.get("subprotocols", ())
     await socket.accept(subprotocol=PROTOCOL if offered else None)
-    live = LiveSocket(socket, hub.ids, partial(_subscribed, caller), partial(_leave, caller))
-    if caller.asked_namespace is not None or session is not None:
-        await live.subscribe(caller.asked_namespace, session, None)
-    await live.serve()
+    live = LiveSocket(
+        socket,
+        hub.ids,
+        partial(_subscribed, caller),
+        partial(_leave, caller),
+        partial(_passes, caller),
+    )
+    named = caller.asked_namespace is not None or session is not None
+    if not named or await live.begin(caller.asked_namespace, session):
+        await live.serve()
 
 
 async def _subscribed(
@@ -95,6 +101,11 @@ async def _subscribed(
         _leave(caller, subscriber)
         raise
     return subscriber
+
+
+def _passes(caller: Caller) -> float | None:
+    """Count a message as a request of its key; the local user, who has none, is not counted."""
+    return None if caller.key is None else caller.serving.limits.passes(caller.id)
 
 
 def _all_of(caller: Caller) -> Callable[[], list[Namespace]] | None:

@@ -10,6 +10,7 @@ from ctxplug.memories.archive import ArchiveReport, UnarchiveReport
 from ctxplug.memories.report import MaintenanceReport
 from ctxplug.recall.recalled import Recalled
 from ctxplug_server.caller import Calling
+from ctxplug_server.problems import RightError
 from ctxplug_server.routes.answers import answer, gives, router
 from ctxplug_server.schemas.memories import (
     ArchiveIn,
@@ -67,6 +68,13 @@ def search_archive(caller: Calling, body: ArchiveSearchIn) -> Response:
 def reindex(caller: Calling, body: ReindexIn | None = None) -> Response:
     """Make the vectors anew, by the embedder named, or where there are none yet."""
     given = body.given() if body else {}
+    own = caller.serving.settings.embedder
+    if given.get("embedder") not in (None, own) and not caller.owns_store:
+        raise RightError(  # a name may be that of any folder, or have a model fetched
+            f'This server makes vectors by {own!r}; to have another takes a key for "*" with the'
+            ' right "admin".',
+            right="admin",
+        )
     return answer({"made": caller.memory(right="write").reindex(**given)})
 
 

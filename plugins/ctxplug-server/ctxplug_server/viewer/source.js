@@ -76,6 +76,7 @@ class RemoteSource {
       throw new SourceError(0, "Unreachable", "");
     }
     if (response.status === 401) {
+      response.body?.cancel(); // not read: it would hold its connection while the key is waited for
       await this.#askForKey(sent);
       return this.#request(method, path, body, signal, idempotency);
     }

@@ -48,7 +48,8 @@ def compare(
             " console does longer ones: ctxplug trace diff STORE --policy NAME.",
             path="session",
         )
-    key = "compare", agent, held.stream, held.outline.head, len(held.steps), tuple(names), budget
+    at = held.begun, held.outline.head, len(held.steps)
+    key = "compare", agent, held.stream, *at, tuple(names), budget
     if recorded:
         numbers = _numbers(held)
 

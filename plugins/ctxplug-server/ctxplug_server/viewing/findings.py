@@ -21,7 +21,7 @@ def findings(held: Held, jobs: Jobs, agent: str | None, lang: str) -> dict[str, 
     """Return the findings of a session, or that they are being looked for."""
     held.read()
     outline, steps = held.outline, held.steps
-    key = "findings", agent, held.stream, outline.head, len(steps)
+    key = "findings", agent, held.stream, held.begun, outline.head, len(steps)
 
     def make(job: Job) -> Analysis:
         job.progress(0)

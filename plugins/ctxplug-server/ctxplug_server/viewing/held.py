@@ -42,6 +42,7 @@ class Held:
         self._begin()
 
     def _begin(self) -> None:
+        self.begun = object()  # tells what was made of this log from that of an erased one
         self.outline = Outline(self.backend, self.stream, self.reading.counter(self.stream))
         self._steps = HeldSteps(self.backend, self.stream)
         self._steps_due = True

@@ -96,20 +96,25 @@ def budget_tight(evidence: Evidence) -> Iterator[Tip]:
         if one.data.get("part") == "compaction"
     ]
     close = [id for _, one in crowded for id in one.steps]
-    if not failed and len(close) < max(2, TIGHT * len(windows)):
+    if len(close) < max(2, TIGHT * len(windows)):
+        crowded, close = [], []
+    if not failed and not close:
         return
-    budgets = [int(step.data.get("budget", 0)) for step in windows]
+    tight = windows if close else failed  # a call may have a budget of its own
+    widest = max((int(step.data.get("budget", 0)) for step in windows), default=0)
+    budget = max((int(step.data.get("budget", 0)) for step in tight), default=0)
     needed = max((int(step.data["needed"]) for step in failed), default=0)
-    fits = _round_up(max(needed * 1.25, max(budgets, default=0) * 1.5))
+    fits = _round_up(max(needed * 1.25, budget * 1.5))
+    opens = "AgentMemory.open" if budget == widest or fits > widest else "memory.context"
     yield Tip(
         kind=BUDGET_TIGHT,
         severity=HIGH if failed else WARNING,
-        setting=f"AgentMemory.open(budget={fits})",
+        setting=f"{opens}(budget={fits})",
         data={
             "failed": len(failed),
             "close": len(close),
             "calls": len(windows),
-            "budget": max(budgets, default=0),
+            "budget": budget,
             "needed": needed,
             "fits": fits,
         },

@@ -99,7 +99,7 @@ def retried_tools(evidence: Evidence) -> Iterator[Tip]:
         yield Tip(
             kind=RETRIED_TOOL,
             severity=HIGH if len(failed) >= len(steps) / 2 else WARNING,
-            setting=_remedy(len(failed), tried),
+            setting=_remedy(len(failed), tried, len(steps)),
             data={
                 "tool": tool,
                 "runs": len(steps),
@@ -115,14 +115,16 @@ def retried_tools(evidence: Evidence) -> Iterator[Tip]:
 
 def _limits(kind: str, limit: int) -> str:
     if kind == TOOL:
-        return f"ToolPolicy(timeout={limit})"
+        return f"memory.tools.add(function, timeout={limit})"
     if kind == "model":
         return f"client(timeout={limit})"
     return "memory.trace.span(name)"
 
 
-def _remedy(failed: int, tried: int) -> str:
+def _remedy(failed: int, tried: int, runs: int) -> str:
     """Return the setting for a tool: what fails after all is not worth trying again."""
+    if failed == runs:
+        return "ToolPolicy(retries=0)"
     if not tried:
         return "memory.tools.add(function, idempotent=True)"
     return "ToolPolicy(retries=0)" if failed else "ToolPolicy(timeout=60)"

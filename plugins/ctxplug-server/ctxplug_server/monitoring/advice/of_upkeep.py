@@ -38,7 +38,7 @@ def open_sessions(evidence: Evidence) -> Iterator[Tip]:
     yield Tip(
         kind=OPEN_SESSIONS,
         severity=INFO,
-        setting=f"SessionPolicy(expire_after={7 * DAY}, retain={90 * DAY})",
+        setting=f"SessionPolicy(expire_after={7 * DAY})",
         data={"open": len(left), "sessions": len(evidence.listed), "days": days},
         sessions=tuple(seen.session for seen in left),
     )

@@ -15,6 +15,7 @@ from ctxplug_server.monitoring.advice.tip import (
     EMPTY_RECALLS,
     NOT_MAINTAINED,
     RETRIED_TOOL,
+    SLOW_STEPS,
     Saving,
     Tip,
 )
@@ -50,6 +51,8 @@ def said_of(tip: Tip, lang: str = "en") -> Said:
     if tip.kind == NOT_MAINTAINED:
         days = tip.data["days"]
         values["last"] = words.NEVER if days is None else words.AGO.format(days=days)
+    if tip.kind == SLOW_STEPS:
+        values["step"] = words.STEPS.get(tip.data["step"], tip.data["step"])
     if tip.kind in (EMPTY_RECALLS, RETRIED_TOOL):
         values["how"] = words.HOW[_how(tip)].format(**values)
     return Said(
@@ -88,6 +91,8 @@ def to_dict(tips: Iterable[Tip], evidence: Evidence, lang: str = "en") -> dict[s
 def _how(tip: Tip) -> str:
     if tip.kind == EMPTY_RECALLS:
         return "without_query" if tip.data["by_meaning"] else "by_meaning"
+    if tip.data["failed"] == tip.data["runs"]:
+        return "never_works"
     if not tip.data["again"]:
         return "idempotent"
     return "no_retries" if tip.data["failed"] else "longer"

@@ -15,8 +15,8 @@ SEEN: Mapping[str, str] = {
     " about {tokens:,} tokens were read anew.",
     "cache_unused": "In {calls} model calls with {tokens:,} input tokens the provider read nothing"
     " from its prompt cache.",
-    "budget_tight": "Of {calls} calls at a budget of up to {budget:,} tokens, {failed} got no"
-    " window at all and {close} compacted again within three calls.",
+    "budget_tight": "Of {calls} calls, {failed} got no window at all and {close} compacted again"
+    " within three calls, at a budget of up to {budget:,} tokens.",
     "budget_unused": "None of {calls} calls came above {most:,} tokens, which is {share:.0%} of"
     " their budget of {budget:,}.",
     "large_results": "{share:.0%} of the tokens of these sessions are answers of the tool {tool!r}:"
@@ -26,8 +26,8 @@ SEEN: Mapping[str, str] = {
     "empty_recalls": "{empty} of {recalls} recalls found nothing, with {records} memories stored.",
     "repeated_recalls": "{queries} queries were recalled {times} times with the same result each"
     " time; {spare} recalls could be spared.",
-    "slow_steps": "{times} steps of {step} {name!r} took up to {worst:.2f} s, where {usual:.2f} s"
-    " is usual.",
+    "slow_steps": "Of the steps of the {step} {name!r}, {times} took up to {worst:.2f} s, where"
+    " {usual:.2f} s is usual.",
     "retried_tool": "Of {runs} runs of the tool {tool!r}, {failed} failed, and it was tried again"
     " {again} times.",
     "unused_memories": "{unused} of {records} memories ({share:.0%}) were never recalled, and"
@@ -105,10 +105,14 @@ HOW: Mapping[str, str] = {
     " `{setting}`.",
     "idempotent": "Look at the errors of the steps; if they pass by themselves, let the tool be"
     " tried again: `{setting}`.",
+    "never_works": "No run went well, so trying again does not help: look at the errors of the"
+    " steps, and mend the tool, its description or what it is called with. `{setting}` keeps it"
+    " from being repeated.",
     "no_retries": "It fails after all attempts too, so do not repeat it: `{setting}`, and mend the"
     " tool or its description.",
     "longer": "It goes well in the end: give it more time at the first attempt, with `{setting}`.",
 }
+STEPS: Mapping[str, str] = {}  # kinds of steps, which are English already
 SAVED: Mapping[str, str] = {
     "counted": "It would have saved {what}, counted from what was recorded.",
     "made_again": "It would have saved {what}, as the calls were made again without a model.",

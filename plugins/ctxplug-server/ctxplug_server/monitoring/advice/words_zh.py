@@ -13,7 +13,7 @@ SEEN: Mapping[str, str] = {
     "cache_system": "在 {calls} 次调用中，系统提示变了 {times} 次，涉及 {of_sessions} 个会话；约 {tokens:,} 个词元被重新读入。",
     "cache_edits": "在 {calls} 次调用中，有 {times} 次把已发送的消息删改掉；约 {tokens:,} 个词元被重新读入。",
     "cache_unused": "{calls} 次模型调用共 {tokens:,} 个输入词元，供应商的提示缓存一次也没有命中。",
-    "budget_tight": "在预算最高为 {budget:,} 词元的 {calls} 次调用中，{failed} 次根本得不到窗口，{close} 次在三次调用之内又压缩了一次。",
+    "budget_tight": "{calls} 次调用中，有 {failed} 次根本得不到窗口，{close} 次在三次调用之内又压缩了一次，当时的预算最高为 {budget:,} 词元。",
     "budget_unused": "{calls} 次调用都没有超过 {most:,} 词元，只是预算 {budget:,} 的 {share:.0%}。",
     "large_results": "这些会话中 {share:.0%} 的词元是工具 {tool!r} 的结果：{answers} 个结果，平均每个 {each:,} 词元。",
     "large_part": "发送的词元中有 {share:.0%} 属于 {part!r} 部分，{calls} 次调用每次 {each:,} 个。",
@@ -72,8 +72,18 @@ HOW: Mapping[str, str] = {
     "by_meaning": "让召回也按含义查找：`{setting}`。",
     "without_query": "在不可能记得什么的地方，请求窗口时不要带查询：`{setting}`。",
     "idempotent": "查看这些步骤的错误；如果错误会自行消失，就允许重试该工具：`{setting}`。",
+    "never_works": "没有一次运行成功，重试也没有用：查看这些步骤的错误，修好这个工具、它的说明或调用它的参数。`{setting}` 使它不再被重复运行。",
     "no_retries": "尝试多次仍然失败，所以不要再重复：`{setting}`，并修好这个工具或它的说明。",
     "longer": "它最终会成功：第一次就给它更多时间，用 `{setting}`。",
+}
+STEPS: Mapping[str, str] = {
+    "window": "窗口",
+    "compaction": "压缩",
+    "model": "模型",
+    "tool": "工具",
+    "recall": "检索",
+    "remember": "记忆",
+    "span": "过程",
 }
 SAVED: Mapping[str, str] = {
     "counted": "本可省下 {what}，这是从记录中数出来的。",

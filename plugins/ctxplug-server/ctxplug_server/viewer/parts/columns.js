@@ -4,6 +4,9 @@ import { t } from "../words.js";
 
 const HEIGHT = 40;
 const NARROWEST = 3; // pixels of a column
+const WIDEST = 48;
+const THUMB = 16; // pixels of the thumb of a slider, which stays within its ends
+const STUB = 6; // how high a turn is that failed before it had a window
 
 // The columns as they fit into `width`: [{from, to, tokens, failed}].
 export function binned(columns, width) {
@@ -22,13 +25,24 @@ export function binned(columns, width) {
   return bins;
 }
 
-function path(bins, step, top, test) {
-  const gap = step > 4 ? 1 : 0;
+// Where columns stand so that each is above the thumb of the slider when that is at its turn:
+// {step, wide, left(at), at(x)}.
+export function placed(count, width) {
+  const way = width - THUMB;
+  const step = count > 1 ? way / (count - 1) : way;
+  const wide = Math.min(WIDEST, step);
+  const left = (at) => Math.max(0, Math.min(width - wide, THUMB / 2 + at * step - wide / 2));
+  const at = (x) => Math.max(0, Math.min(count - 1, Math.round((x - THUMB / 2) / step)));
+  return { step, wide, left, at };
+}
+
+function path(bins, { wide, left }, top, test) {
+  const gap = wide > 4 ? 1 : 0;
   return bins
     .map((bin, at) => {
-      if (!test(bin) || !bin.tokens) return "";
-      const height = Math.max(1, (HEIGHT * bin.tokens) / top);
-      return `M${(at * step).toFixed(2)} ${HEIGHT}v${-height.toFixed(2)}h${(step - gap).toFixed(2)}v${height.toFixed(2)}z`;
+      const height = bin.tokens ? Math.max(1, (HEIGHT * bin.tokens) / top) : bin.failed ? STUB : 0;
+      if (!test(bin) || !height) return "";
+      return `M${left(at).toFixed(2)} ${HEIGHT}v${-height.toFixed(2)}h${(wide - gap).toFixed(2)}v${height.toFixed(2)}z`;
     })
     .join("");
 }
@@ -42,20 +56,20 @@ export function Columns({ columns, turn, budget, onTurn }) {
     return () => watch.disconnect();
   }, []);
   const bins = binned(columns, width);
-  const step = bins.length ? width / Math.max(bins.length, 12) : width;
+  const places = placed(bins.length, width);
   const top = Math.max(budget || 0, ...bins.map((bin) => bin.tokens), 1);
   const here = (bin) => bin.from <= turn && turn <= bin.to;
   const pick = (event) => {
     const x = event.clientX - box.current.getBoundingClientRect().left;
-    const bin = bins[Math.min(bins.length - 1, Math.floor(x / step))];
+    const bin = bins[places.at(x)];
     if (bin) onTurn(bin.to);
   };
   const limit = budget ? HEIGHT - (HEIGHT * budget) / top + 0.5 : null;
   return html`<div class="columns" ref=${box} onClick=${pick} title=${t("turn.columns")}>
     <svg width=${width} height=${HEIGHT} role="img" aria-label=${t("turn.columns")}>
-      <path class="columns-all" d=${path(bins, step, top, (bin) => !here(bin) && !bin.failed)} />
-      <path class="columns-failed" d=${path(bins, step, top, (bin) => !here(bin) && bin.failed)} />
-      <path class="columns-here" d=${path(bins, step, top, here)} />
+      <path class="columns-all" d=${path(bins, places, top, (bin) => !here(bin) && !bin.failed)} />
+      <path class="columns-failed" d=${path(bins, places, top, (bin) => !here(bin) && bin.failed)} />
+      <path class="columns-here" d=${path(bins, places, top, here)} />
       ${limit !== null && html`<line class="columns-limit" x1="0" x2=${width} y1=${limit} y2=${limit} />`}
     </svg>
   </div>`;

@@ -9,7 +9,7 @@ export class Places {
   #estimate; // pixels of a row that was not measured
   #seen = { pixels: 0, rows: 0 };
   #tops = null; // cached
-  #anchor = null; // {row, offset} or {page, part}: what stays where it is
+  #anchor = null; // {row, offset}, {row, end} or {page, part}: what stays where it is
   #own = null; // the scroll position that we set ourselves
   #last = null; // the one that we knew last
   #width = 0;
@@ -106,6 +106,8 @@ export class Places {
     const edge = scroller.getBoundingClientRect().top;
     const top = scroller.scrollTop;
     if (top <= 0) return null; // at the beginning: stay there
+    const end = top >= scroller.scrollHeight - scroller.clientHeight - 1;
+    if (end) return { row: this.#total - 1, end };
     const page = this.#pageAt(top);
     const node = scroller.querySelector(`:scope > [data-page="${page}"]:not([data-empty])`);
     for (const row of node ? node.children : []) {
@@ -147,11 +149,13 @@ export class Places {
     if (anchor.row === undefined) return this.top(anchor.page) + anchor.part * this.height(anchor.page);
     const node = scroller.querySelector(`[data-index="${anchor.row}"]`);
     if (node) {
-      const edge = scroller.getBoundingClientRect().top;
+      const { top: edge, bottom } = scroller.getBoundingClientRect();
+      if (anchor.end) return scroller.scrollTop + node.getBoundingClientRect().bottom - bottom;
       return scroller.scrollTop + node.getBoundingClientRect().top - edge - anchor.offset;
     }
     const page = Math.floor(anchor.row / LENGTH);
     const part = (anchor.row % LENGTH) / LENGTH;
+    if (anchor.end) return this.top(page) + part * this.height(page);
     return this.top(page) + part * this.height(page) - anchor.offset;
   }
 

@@ -38,8 +38,8 @@ function Spaces({ names, chosen }) {
     setQuery({ namespace: event.target.value, id: null, kind: null, tag: null, q: null });
   };
   const all = names.includes(chosen) || chosen === undefined ? names : [chosen, ...names];
-  return html`<label class="row small dim">${t("sessions.namespace")}
-    <select value=${chosen} onChange=${choose}>
+  return html`<label class="row small dim"><span>${t("sessions.namespace")}</span>
+    <select aria-label=${t("sessions.namespace")} value=${chosen} onChange=${choose}>
       ${all.map((one) => html`<option key=${one} value=${one} selected=${one === chosen}>${one}</option>`)}
     </select></label>`;
 }
@@ -52,7 +52,9 @@ function Browser({ namespace, query, renewed }) {
     if (renewed) pages.reload();
   }, [renewed]);
   const [outcome, setOutcome] = useState("");
+  const gone = useReturn(id);
   const forgotten = () => {
+    gone.current = true;
     setOutcome(t("memory.forgotten"));
     setQuery({ id: null });
     pages.reload();
@@ -71,6 +73,23 @@ function Browser({ namespace, query, renewed }) {
         : html`<${Empty}><p>${t("memories.choose")}</p><//>`}
     </section>
   </div>`;
+}
+
+// The memory that was open is left: the focus goes back to its place in the list, or to the heading
+// where it was forgotten (`current` of what is returned says so).
+function useReturn(id) {
+  const before = useRef(id);
+  const gone = useRef(false);
+  useEffect(() => {
+    const at = document.activeElement;
+    if (before.current && !id && (!at || at === document.body || at.id === "main")) {
+      const items = gone.current ? [] : [...document.querySelectorAll(".memory-item")];
+      (items.find((item) => item.dataset.id === before.current) ?? document.querySelector("main h1")).focus();
+    }
+    before.current = id;
+    gone.current = false;
+  }, [id]);
+  return gone;
 }
 
 // The kinds and tags that were in any list of this namespace: what can be filtered by.
@@ -146,7 +165,7 @@ function Item({ one, chosen }) {
   const { record, score } = one;
   const past = record.current === false;
   const kind = record.kind === "message" ? record.metadata?.role ?? "message" : record.kind;
-  return html`<li><button type="button" class="memory-item ${past ? "past" : ""}" aria-current=${chosen ? "true" : null}
+  return html`<li><button type="button" data-id=${record.id} class="memory-item ${past ? "past" : ""}" aria-current=${chosen ? "true" : null}
       onClick=${() => setQuery({ id: record.id })}>
     <span class="memory-text">${record.content}</span>
     <span class="memory-facts small">

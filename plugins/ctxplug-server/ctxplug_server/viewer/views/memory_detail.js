@@ -14,7 +14,7 @@ import { MemoryActions, MemoryEdit } from "./memory_edit.js";
 // `forgotten()` that the memory is no more.
 export function MemoryDetail({ id, namespace, found, changed, forgotten }) {
   const answer = useData(`/v1/view/memories/${encodeURIComponent(id)}`, { namespace });
-  const [edited, setEdited] = useState(false);
+  const [edited, setEdited] = useState(null); // true while it is; false when it was
   const [outcome, setOutcome] = useState("");
   const back = html`<button class="plain memory-back" onClick=${() => setQuery({ id: null })}>
     <${Icon} name="back" />${t("memories.back")}</button>`;
@@ -36,7 +36,7 @@ export function MemoryDetail({ id, namespace, found, changed, forgotten }) {
       ? html`<${MemoryEdit} record=${record} namespace=${namespace} saved=${renewed} closed=${close} />`
       : html`<h2 class="memory-content text">${record.content}</h2>
         <${MemoryActions} record=${record} namespace=${namespace} rights=${answer.data.may} outcome=${outcome}
-          edit=${() => setEdited(true)} forgotten=${forgotten} />`}
+          returned=${edited === false} edit=${() => setEdited(true)} forgotten=${forgotten} />`}
     ${found?.why && html`<${WhyBars} score=${found.score} why=${found.why} />`}
     <${Facts} told=${answer.data} namespace=${namespace} />
     ${!message && html`<${Provenance} told=${answer.data} namespace=${namespace} />`}

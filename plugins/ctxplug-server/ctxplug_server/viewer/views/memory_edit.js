@@ -2,7 +2,7 @@
 import { Dialog } from "../parts/dialog.js";
 import { wordsOf } from "../parts/states.js";
 import { source } from "../source.js";
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
 import { t } from "../words.js";
 
 const DAY = 86_400;
@@ -23,11 +23,16 @@ export function refusal(record, rights) {
   return null;
 }
 
-export function MemoryActions({ record, namespace, rights, outcome, edit, forgotten }) {
+// `returned`: what was edited is shown again, so the focus comes back to where it was begun.
+export function MemoryActions({ record, namespace, rights, outcome, returned, edit, forgotten }) {
   const [asked, setAsked] = useState(false);
+  const first = useRef(null);
+  useEffect(() => {
+    if (returned) first.current.focus();
+  }, []);
   const why = refusal(record, rights);
   return html`<div class="row memory-actions">
-    <button disabled=${Boolean(why)} aria-describedby=${why ? "memory-why" : null} onClick=${edit}>${t("memory.edit")}</button>
+    <button ref=${first} disabled=${Boolean(why)} aria-describedby=${why ? "memory-why" : null} onClick=${edit}>${t("memory.edit")}</button>
     <button class="danger" disabled=${Boolean(why)} aria-describedby=${why ? "memory-why" : null}
       onClick=${() => setAsked(true)}>${t("memory.forget")}</button>
     ${why && html`<span id="memory-why" class="dim small">${why}</span>`}
@@ -63,7 +68,7 @@ function Forget({ record, namespace, forgotten, onClose }) {
 export function MemoryEdit({ record, namespace, saved, closed }) {
   const form = useRef(null);
   const [{ busy, error }, setDoing] = useState({ busy: false, error: null });
-  useEffect(() => form.current.elements.content.focus(), []);
+  useLayoutEffect(() => form.current.elements.content.focus(), []);
   const save = async (event) => {
     event.preventDefault();
     const body = changesOf(record, new FormData(form.current));
@@ -79,6 +84,7 @@ export function MemoryEdit({ record, namespace, saved, closed }) {
   };
   const escape = (event) => event.key === "Escape" && closed();
   return html`<form class="memory-form stack" ref=${form} onSubmit=${save} onKeyDown=${escape} aria-label=${t("memory.edit")}>
+    <h2 class="sr">${t("memory.edit")}</h2>
     <label class="field">${t("memory.content")}
       <textarea name="content" required rows="4" defaultValue=${record.content}></textarea></label>
     <div class="memory-fields">

@@ -7,6 +7,8 @@ import { source } from "../source.js";
 import { announce } from "../store.js";
 import { t } from "../words.js";
 
+const END = 0; // as far down as it goes: the last row whole, or from where it begins
+
 // Where the list begins: at a message or a turn of the address, else at its end.
 function useStart({ route, base, params, list, at, total, select }) {
   const done = useRef(null);
@@ -25,7 +27,7 @@ function useStart({ route, base, params, list, at, total, select }) {
         select(row, Number(message));
       },
       () => {
-        place(total - 1, 0.99);
+        place(total - 1, END);
         announce(t("message.none", { version: message }));
       },
     );
@@ -39,7 +41,7 @@ function useStart({ route, base, params, list, at, total, select }) {
     if (done.current || (turn && !at.call)) return; // a turn's place is known with its window
     done.current = "begun";
     const row = turn ? Math.min(total - 1, rowNear(at.call.fates, at.call.head)) : total - 1;
-    place(row, turn ? 0.6 : 0.99);
+    place(row, turn ? 0.6 : END);
     select(row, null);
   }, [message, total, known, at.call]);
   return { done, waiting: () => !placed.current };

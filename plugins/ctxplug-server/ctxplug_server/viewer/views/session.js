@@ -39,7 +39,7 @@ function Figures({ overview }) {
   </ul>`;
 }
 
-const AGAIN = 200; // milliseconds until it is asked how far a long log is read
+const AGAIN = 20; // milliseconds until it is asked how far a long log is read: each answer has read on for a while
 
 function useReadOn({ data, loading, reload }) {
   useEffect(() => {

@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
-from ctxplug.storage import (
+from ctxplug.storage.backend import (
     Archived,
     ArchiveState,
     Backend,
     CheckReport,
     Entry,
-    EraseReceipt,
     Glance,
     Hit,
     Occurrences,
@@ -23,115 +22,118 @@ from ctxplug.storage import (
     VectorState,
     Where,
 )
-
-__all__ = ["PassingBackend"]
+from ctxplug.storage.erasure import EraseReceipt
+from ctxplug.storage.workers import Workers
 
 T = TypeVar("T")
 
 
 class PassingBackend(Backend):
-    """`store` in every respect; a subclass says what is otherwise."""
+    """`inner` in every respect; a subclass says what is otherwise."""
 
-    def __init__(self, store: Backend) -> None:
-        self.store = store
-        vars(self)["capabilities"] = store.capabilities
+    def __init__(self, inner: Backend) -> None:
+        self._inner = inner
+        vars(self)["capabilities"] = inner.capabilities
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name == "store":  # while it is made, or copied
+        if name.startswith("_"):  # while it is made, or copied
             raise AttributeError(name)
-        return getattr(self.store, name)
+        return getattr(self._inner, name)
 
     def write(self, *ops: Op) -> list[int]:
         """Apply `ops`."""
-        return self.store.write(*ops)
+        return self._inner.write(*ops)
 
     def erase(self, namespace: Namespace) -> EraseReceipt:
         """Remove everything of `namespace`."""
-        return self.store.erase(namespace)
+        return self._inner.erase(namespace)
 
     def erase_session(self, namespace: Namespace, session: str, *others: str) -> EraseReceipt:
         """Remove the own entries of sessions."""
-        return self.store.erase_session(namespace, session, *others)
+        return self._inner.erase_session(namespace, session, *others)
 
     def read(self, stream: Stream, **options: Any) -> list[Entry]:
         """Return entries of a stream."""
-        return self.store.read(stream, **options)
+        return self._inner.read(stream, **options)
 
     def head(self, stream: Stream) -> int:
         """Return the newest version of `stream`."""
-        return self.store.head(stream)
+        return self._inner.head(stream)
 
     def lineage(self, stream: Stream) -> list[tuple[str, int]]:
         """Return the sessions whose entries `stream` reads."""
-        return self.store.lineage(stream)
+        return self._inner.lineage(stream)
 
     def sessions(self, namespace: Namespace) -> list[SessionInfo]:
         """Return the streams of `namespace`."""
-        return self.store.sessions(namespace)
+        return self._inner.sessions(namespace)
 
     def namespaces(self, prefix: Namespace = ()) -> list[Namespace]:
         """Return the namespaces that hold anything."""
-        return self.store.namespaces(prefix)
+        return self._inner.namespaces(prefix)
 
     def get(self, namespace: Namespace, id: str) -> MemoryRecord | None:
         """Return one record, or None."""
-        return self.store.get(namespace, id)
+        return self._inner.get(namespace, id)
 
     def find(self, *args: Any, **options: Any) -> list[MemoryRecord]:
         """Return matching records."""
-        return self.store.find(*args, **options)
+        return self._inner.find(*args, **options)
 
     def count(self, where: Where) -> int:
         """Return how many records match."""
-        return self.store.count(where)
+        return self._inner.count(where)
 
     def search(self, *args: Any, **options: Any) -> list[Hit]:
         """Return the best matches."""
-        return self.store.search(*args, **options)
+        return self._inner.search(*args, **options)
 
     def nearest(self, *args: Any, **options: Any) -> list[tuple[str, float]]:
         """Return id and score of the best matches by vector."""
-        return self.store.nearest(*args, **options)
+        return self._inner.nearest(*args, **options)
 
     def occurrences(self, *args: Any, **options: Any) -> Occurrences:
         """Return where terms occur."""
-        return self.store.occurrences(*args, **options)
+        return self._inner.occurrences(*args, **options)
 
     def glance(self, where: Where, places: Sequence[int] | None = None) -> list[Glance]:
         """Return what ranking needs of records."""
-        return self.store.glance(where, places)
+        return self._inner.glance(where, places)
 
     def vector_state(self, namespace: Namespace) -> VectorState:
         """Return whose vectors `namespace` holds."""
-        return self.store.vector_state(namespace)
+        return self._inner.vector_state(namespace)
 
     def unembedded(self, namespace: Namespace, limit: int) -> list[MemoryRecord]:
         """Return records without a vector."""
-        return self.store.unembedded(namespace, limit)
+        return self._inner.unembedded(namespace, limit)
 
     def archived(self, *args: Any, **options: Any) -> list[Archived]:
         """Return archived records."""
-        return self.store.archived(*args, **options)
+        return self._inner.archived(*args, **options)
 
     def archive_state(self, namespace: Namespace) -> ArchiveState:
         """Return how much of `namespace` is archived."""
-        return self.store.archive_state(namespace)
+        return self._inner.archive_state(namespace)
 
     def backup(self, target: str) -> None:
         """Write a copy of the whole store."""
-        self.store.backup(target)
+        self._inner.backup(target)
 
     def check(self) -> CheckReport:
         """Examine the store."""
-        return self.store.check()
+        return self._inner.check()
 
     def close(self) -> None:
         """Close the store."""
-        self.store.close()
+        self._inner.close()
 
     async def arun(self, unit: Callable[[], T]) -> T:
         """Run `unit` on a worker thread of the store."""
-        return await self.store.arun(unit)
+        return await self._inner.arun(unit)
 
     def __repr__(self) -> str:
-        return repr(self.store)
+        return repr(self._inner)
+
+    def _threads(self) -> Workers:
+        return self._inner._threads()
