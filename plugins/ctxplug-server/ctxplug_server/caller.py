@@ -15,6 +15,7 @@ from ctxplug_server.keys import EVERYWHERE, Key
 from ctxplug_server.pool import Opening
 from ctxplug_server.problems import RightError
 from ctxplug_server.serving import Serving
+from ctxplug_server.wire.policies import foreign_component
 from ctxplug_server.wire.surroundings import session_from
 
 __all__ = ["LOCAL", "STATE", "Caller", "Calling", "caller_of", "calling"]
@@ -77,6 +78,18 @@ class Caller:
                 right=right,
             )
 
+    def require_policy(self, policy: str | None) -> None:
+        """Raise RightError if `policy` names what only the store's owner may let the server use."""
+        if policy is None or self.owns_store:
+            return
+        foreign = foreign_component(policy)
+        if foreign is not None:
+            raise RightError(
+                f"A policy with {foreign!r:.80} takes the owner of the store: a key for '*' with"
+                " the right 'admin'.",
+                right="admin",
+            )
+
     def require_store(self) -> None:
         """Raise RightError unless it owns the whole store."""
         if not self.owns_store:
@@ -113,6 +126,7 @@ class Caller:
         `right`, and what AgentMemory.open raises.
         """
         self.require(right)
+        self.require_policy(self.policy)
         session = self.session if session is None else session
         opening = Opening(self.namespace(), session, self.agent, self.model, self.policy)
         memory, give_back = self.serving.pool.lend(opening)

@@ -169,8 +169,9 @@ class RequestBackend(PassingBackend):
         for namespace in {op.namespace for op in ops if isinstance(op, Delete)}:
             ids = {op.id for op in ops if isinstance(op, Delete) and op.namespace == namespace}
             if namespace[0] != PRIVATE:
-                told = self.store.find(Where(marks_of_namespace(namespace), kinds=[ANSWERED]))
-                self._unsay([m for m in told if any(i in m.metadata["answer"]["body"] for i in ids)])
+                for mark in self.store.find(Where(marks_of_namespace(namespace), kinds=[ANSWERED])):
+                    if any(id in mark.metadata["answer"]["body"] for id in ids):
+                        self._unsay([mark])
 
     def _unsay(self, told: Sequence[MemoryRecord]) -> None:
         for start in range(0, len(told), TIDIED):

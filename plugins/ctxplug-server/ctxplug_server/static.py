@@ -46,8 +46,8 @@ class Files:
 
     async def answer(self, request: Request) -> Response:
         """Answer with a file, or that the one that the asker has is still the same."""
-        request.scope["route"] = self
         file = self._file(request.path_params.get("path") or "index.html")
+        request.scope["route"] = self
         headers = {"etag": file.etag, "cache-control": CACHE}
         if file.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)

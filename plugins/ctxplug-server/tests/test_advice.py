@@ -158,7 +158,11 @@ def test_large_results_and_parts() -> None:
     given = evidence(seen(findings=(tool, part)), seen(findings=(tool,), session="shop"))
     tip = of("large_results", given)
     assert (tip.data["tokens"], tip.data["each"], tip.sessions) == (18_000, 3_000, ("trip", "shop"))
+    assert tip.setting == "ContextPolicy(shape_over=600)"
     assert of("large_part", given).data["each"] == 600
+    small = finding("token_hot_spot", "tool-1", tool="find", tokens=5_380, of=9_000, answers=10)
+    less = of("large_results", evidence(seen(findings=(small,))))
+    assert less.setting == "ContextPolicy(shape_over=250)"  # 600 would leave most as they are
 
 
 def test_recalls_that_bring_nothing() -> None:

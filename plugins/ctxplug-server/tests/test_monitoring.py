@@ -93,6 +93,7 @@ def test_requests_are_counted_by_template_and_status(client: Any, server: Any) -
         client.post(f"/v1/sessions/{session}/messages", json=body)
     client.get("/v1/memories/none-such")
     client.get("/v1/no-such-route")
+    client.get("/app.js")
     routes = {
         (one["method"], one["route"]): one
         for one in client.get("/v1/monitoring").json()["requests"]["routes"]
@@ -102,6 +103,7 @@ def test_requests_are_counted_by_template_and_status(client: Any, server: Any) -
     assert 0 < posted["p50"] <= posted["p95"] <= posted["p99"] <= posted["highest"]
     looked = [one for key, one in routes.items() if key[1].startswith("/v1/memories/{")]
     assert [one["client_errors"] for one in looked] == [1]
+    assert routes["GET", "/{path}"]["all"] == routes["GET", "unmatched"]["all"] == 1
     assert "canary" not in str(list(routes))
 
 

@@ -104,6 +104,8 @@ def test_every_operation_says_what_it_does_and_has_an_example(document: dict[str
             assert "schema" in parameter, where
             named = parameter.get("description") or parameter["name"] == "session"
             assert named or "/view" in path, where
+            known = parameter["schema"].get("examples") or "example" in parameter
+            assert known or not parameter.get("required"), f"{where} {parameter['name']}"
         body = told.get("requestBody")
         if body is not None:
             schema = body["content"]["application/json"]["schema"]

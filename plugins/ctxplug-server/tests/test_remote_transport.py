@@ -151,7 +151,7 @@ def test_what_is_no_address(url: Any) -> None:
 
 @pytest.mark.parametrize("key", ["with space", "schlüssel", "line\nbreak", 5])
 def test_what_is_no_key_is_not_shown(key: Any) -> None:
-    with pytest.raises(InvalidValueError, match="no key") as caught:
+    with pytest.raises(InvalidValueError, match="`ctxplug keys make` shows") as caught:
         memory_at("http://127.0.0.1:1", key=key)
     assert str(key) not in str(caught.value)
 
@@ -607,3 +607,16 @@ def test_json_of_the_wire_is_plain(stand_in: StandIn) -> None:
         body = json.loads(stand_in.seen[0][3])
         assert body["query"] == "靠窗"
         assert body["since"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_a_stream_that_stops_short_is_not_asked_for_without_end(
+    stand_in: StandIn, soon: None
+) -> None:
+    ready = b'id: 1\ndata: {"type": "ready"}\n\n'
+    with memory_at(stand_in.url, retries=2) as memory:
+        stand_in.say((200, ready, {}), then=(200, b"", {}))
+        changes = memory.live("trip")
+        assert next(changes).type == "ready"
+        with pytest.raises(StorageError, match="tried 3 times"):
+            next(changes)
+    assert [headers.get("Last-Event-ID") for _, _, headers, _ in stand_in.seen] == [None, "1", "1"]

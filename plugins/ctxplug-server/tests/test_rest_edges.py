@@ -113,3 +113,10 @@ def test_a_purpose_that_is_no_text_is_refused(client: httpx.Client) -> None:
         refused = client.get("/v1/sessions", headers={name: "%E1x"})
         assert refused.status_code == 422
         assert refused.json()["error"]["details"] == {"path": name.title()}
+
+
+def test_a_refused_field_is_named_as_the_request_names_it(client: httpx.Client) -> None:
+    for at, name, body in (("context", "system", {"system": 5}), ("restore", "to", {"to": 1.5})):
+        refused = client.post(f"/v1/sessions/s/{at}", json=body).json()["error"]
+        assert refused["details"]["path"] == f"body.{name}"
+        assert "[" not in refused["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -103,3 +104,26 @@ def test_a_key_of_the_whole_store_may_check_it_and_sees_all(server: Any) -> None
         found = client.get("/v1/namespaces").json()["namespaces"]
         assert [one["namespace"] for one in found] == ["acme/alice", "acme/bob"]
         assert client.get("/v1/sessions").status_code == 422  # whose?
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [
+        ({"summarizer": "anthropic:claude-opus-4-6"}, 403),
+        ({"strategies": ["somebodys:/etc/passwd"]}, 403),
+        ({"summarizer": "extractive", "strategies": ["digest"], "high": 0.8}, 200),
+    ],
+)
+def test_only_the_owner_lets_the_server_use_a_component_that_reaches_further(
+    server: Any, policy: dict[str, Any], status: int
+) -> None:
+    _, sent = server.keys.make("agent", "acme/alice", rights="admin")
+    given = json.dumps(policy)
+    with server.client(sent) as client:
+        hello = {"messages": [{"role": "user", "content": "Hello. 你好。"}]}
+        client.post("/v1/sessions/trip/messages", json=hello)
+        path = "/v1/sessions/trip/context"
+        assert client.post(path, json={}).status_code == 200
+        answer = client.post(path, json={}, params={"policy": given})
+        rerun = client.post("/v1/sessions/trip/rerun", json={"policy": given})
+    assert (answer.status_code, rerun.status_code) == (status, status), answer.text

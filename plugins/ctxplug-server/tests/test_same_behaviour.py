@@ -506,3 +506,11 @@ def test_a_cancelled_task_leaves_no_half_of_a_write(memory: Any) -> None:
     assert "end" in said
     for delay in (0, 0.001, 0.003, 0.01):
         assert sum(text.startswith(f"{delay}:") for text in said) in (0, 20)
+
+
+def test_a_query_is_text(memory: Any) -> None:
+    memory.add("user", "Hello 你好")
+    for ask in (memory.context, memory.recall):
+        with pytest.raises(InvalidValueError, match="A query is text, not 5") as caught:
+            ask(5)
+        assert caught.value.path == "query"

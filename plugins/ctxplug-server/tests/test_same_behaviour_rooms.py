@@ -437,6 +437,13 @@ def test_what_was_recalled_often_is_promoted(memory: Any) -> None:
     assert [(change.id, change.into) for change in promoted] == [(record.id, "long")]
 
 
+@pytest.mark.parametrize("before", [-5, 5, 1e9, timedelta(days=-1)])
+def test_what_is_archived_is_not_left_to_a_guess(memory: Any, before: Any) -> None:
+    with pytest.raises(InvalidValueError, match="before is") as caught:
+        memory.archive(before)
+    assert caught.value.path == "before"
+
+
 def test_the_archive(memory: Any) -> None:
     say(memory, "The invoice of 2024 发票", "is filed")
     memory.remember("Invoice 2024-7", importance=0.1)

@@ -50,6 +50,9 @@ def test_a_long_conversation_loads_what_is_looked_at(
     page.on("request", lambda request: "/lines" in request.url and asked.append(request.url))
     page.goto(long)
     page.get_by_text("Line 1499.").wait_for()
+    page.locator(".fate-counts li").first.wait_for()
+    below = "list => list.scrollHeight - list.clientHeight - list.scrollTop"
+    assert page.locator(".paged").evaluate(below) < 2
     assert len(asked) <= 3
     assert page.get_by_role("option").count() <= 300
     page.get_by_role("option").last.focus()

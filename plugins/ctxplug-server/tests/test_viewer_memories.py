@@ -122,6 +122,7 @@ def test_what_was_edited_is_shown_as_the_server_holds_it(page: Any, memory: Agen
     page.get_by_text("Saved. This is what the server holds now.").wait_for()
     page.locator(".memory-content", has_text="Prefers aisle seats.").wait_for()
     page.locator(".memory-item", has_text="Prefers aisle seats.").wait_for()
+    assert page.locator(":focus").inner_text() == "Edit"
     (changed,) = memory.memories(kinds=["preference"])
     assert (changed.content, changed.tags) == ("Prefers aisle seats.", ("travel", "座位"))
     assert changed.expires_at is not None and changed.importance == 0.9
@@ -150,6 +151,7 @@ def test_a_memory_is_forgotten_after_a_question(page: Any, memory: AgentMemory) 
     page.get_by_role("dialog").get_by_role("button", name="Forget it").click()
     page.get_by_text("The memory is forgotten.").wait_for()
     page.get_by_text("3 memories").wait_for()
+    assert page.locator(":focus").inner_text() == "Memories"
     assert memory.memories(kinds=["preference"]) == []
 
 
@@ -194,3 +196,4 @@ def test_on_a_narrow_screen_the_list_and_the_memory_take_turns(
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_role("button", name="All memories").click()
     page.locator(".memories-list").wait_for()
+    page.locator(".memory-item:focus", has_text="Prefers window seats.").wait_for()

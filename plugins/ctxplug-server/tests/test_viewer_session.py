@@ -284,3 +284,13 @@ def test_a_narrow_screen_shows_all_without_scrolling_sideways(show: Any, tab: st
     detail.locator("h2:focus").wait_for()
     page.keyboard.press("Escape")
     page.locator("[role=option]:focus").wait_for()
+
+
+def test_a_column_stands_above_the_thumb_of_the_slider(show: Any) -> None:
+    ends = show().evaluate(
+        """async () => { const { placed } = await import("/parts/columns.js");
+        return [2, 40, 500].map((count) => { const { left, at, wide } = placed(count, 400);
+          return [left(0), left(count - 1) + wide, at(1), at(399) - count]; }); }"""
+    )
+    assert all(end == pytest.approx([0, 400, 0, -1], abs=8) for end in ends)
+    assert [end[2:] for end in ends] == [[0, -1]] * 3

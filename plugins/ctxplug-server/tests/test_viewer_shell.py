@@ -206,6 +206,7 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(serve: Any, open_page: Any) -> N
         memory.add("user", "hello")
     _, secret = server.keys.make("viewer", namespace="acme/alice")
     page = open_page(server.url)
+    page.wait_for_load_state("networkidle")  # nothing is held open while the key is typed
     field = page.get_by_label("API key")
     field.fill("ctxp_none_wrong")
     page.get_by_role("button", name="Use this key").click()

@@ -26,7 +26,10 @@ def report(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The file that is written.")
     ] = Path("report.html"),
-    namespace: options.Namespace = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", help="Whose, such as acme/alice. Default: of all."),
+    ] = None,
     session: Annotated[
         list[str] | None,
         typer.Option("--session", "-s", help="One session; repeatable. Default: the newest."),

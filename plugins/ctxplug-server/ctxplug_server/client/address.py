@@ -66,7 +66,7 @@ def _checked_url(url: str) -> str:
 
 def _no_url(fault: str) -> InvalidValueError:
     return InvalidValueError(
-        f"A server is named by a URL such as 'http://127.0.0.1:8765'; {fault}", path="url"
+        f"A server is named by a URL such as 'http://127.0.0.1:8732'; {fault}", path="url"
     )
 
 
@@ -76,7 +76,7 @@ def _checked_key(key: str | None) -> str | None:
     if not isinstance(key, str) or not key.isascii() or not key.isprintable() or " " in key:
         raise InvalidValueError(
             "The key is no key of a ctxplug server: one is printable ASCII without spaces, as"
-            " `ctxplug serve-keys` shows it once.",
+            " `ctxplug keys make` shows it once.",
             path="key",
         )
     return key

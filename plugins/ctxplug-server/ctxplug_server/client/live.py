@@ -60,6 +60,7 @@ class LiveVerbs:
                         continue
                     for line in response.iter_lines():
                         yield from following.read(line)
+                    following.check_ended()
             except httpx.TransportError as exc:
                 time.sleep(following.broken(exc))
 
@@ -80,6 +81,7 @@ class LiveVerbs:
                     async for line in response.aiter_lines():
                         for change in following.read(line):
                             yield change
+                    following.check_ended()
             except httpx.TransportError as exc:
                 await asyncio.sleep(following.broken(exc))
 
@@ -126,6 +128,11 @@ class _Following:
             self.ended = told["type"] == LAST
             fields = {name: told.get(name) for name in ("namespace", "session", "head")}
             yield LiveChange(told["type"], **fields, id=self._id, data=told)
+
+    def check_ended(self) -> None:
+        """Raise TransportError if the stream stopped without its last event, as proxies do."""
+        if not self.ended:
+            raise httpx.RemoteProtocolError("the stream stopped")
 
     def broken(self, exc: httpx.TransportError) -> float:
         """Return how long to wait after the connection broke, or raise."""

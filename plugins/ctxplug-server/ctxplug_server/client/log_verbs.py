@@ -12,6 +12,7 @@ from ctxplug.errors import InvalidMessageError, InvalidValueError
 from ctxplug.messages import Part
 from ctxplug.tools.verbs import provider_dicts
 from ctxplug_server.client.calls import Call
+from ctxplug_server.client.checks import check_query
 from ctxplug_server.client.link import Link, reads
 from ctxplug_server.client.sectioned import Sectioned
 from ctxplug_server.client.trace import RemoteTrace
@@ -153,6 +154,7 @@ class LogVerbs:
         reserved: int,
         asked: Sectioned,
     ) -> Call[ContextWindow]:
+        check_query(query)
         body = {
             "query": query,
             "budget": self.budget if budget is None else positive(budget, "budget"),

@@ -11,7 +11,13 @@ from ctxplug.recall.weights import RecallWeights
 from ctxplug.records import MemoryRecord, Tier, to_tags
 from ctxplug_server.client.arguments import json_dict, json_text, seconds, texts, time
 from ctxplug_server.client.calls import Call, nothing
-from ctxplug_server.client.checks import check_change, check_filters, check_k, check_new
+from ctxplug_server.client.checks import (
+    check_change,
+    check_filters,
+    check_k,
+    check_new,
+    check_query,
+)
 from ctxplug_server.client.link import Link, path, reads
 from ctxplug_server.client.twins import twins
 from ctxplug_server.wire import to_json
@@ -86,6 +92,7 @@ class MemoryVerbs:
     ) -> Call[list[Recalled]]:
         """Return the `k` best memories and messages of the namespace for `query`."""
         check_k(k)
+        check_query(query)
         filters = {
             "kinds": texts(kinds),
             "tags": texts(tags),

@@ -20,6 +20,7 @@ from ctxplug.sessions.states import to_states
 from ctxplug.storage import CheckReport, EraseReceipt
 from ctxplug_server.client.arguments import refuse_given, seconds, texts, time
 from ctxplug_server.client.calls import Call
+from ctxplug_server.client.checks import check_before
 from ctxplug_server.client.link import Link, reads
 from ctxplug_server.client.memory_verbs import Texts, Time, given
 from ctxplug_server.client.twins import twins

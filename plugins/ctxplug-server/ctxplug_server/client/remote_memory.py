@@ -84,7 +84,7 @@ class RemoteMemory(LiveVerbs, LogVerbs, MemoryVerbs, NamespaceVerbs, UsageVerbs)
         retries: int = RETRIES,
         **others: Any,
     ) -> RemoteMemory:
-        """Open a memory on the server at `url`, such as "http://127.0.0.1:8765".
+        """Open a memory on the server at `url`, such as "http://127.0.0.1:8732".
 
         `namespace` to `policy` are as for AgentMemory.open, but that `policy` is a name. `key`
         is the server's, else that of CTXPLUG_SERVER_KEY. A call that fails in passing is tried

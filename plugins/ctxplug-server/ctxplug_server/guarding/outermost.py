@@ -78,7 +78,6 @@ class Outermost:
         told = f"The server failed; its log tells more under the request id {answer.id}."
         await refuse(scope, answer.send, ServerFaultError(told, request_id=answer.id))
 
-
     async def _cut_off(self, scope: Scope, answer: _Answer) -> None:
         """Answer what did not end in time: the server does. To raise would have a trace logged."""
         log.warning("request %s was cut off, as the server ended", answer.id)

@@ -112,7 +112,8 @@ def make_rule(caller: Calling, body: RuleIn) -> Response:
 
 @access.delete("/access/rules/{id}", **gives(None, 204))
 def revoke_rule(
-    caller: Calling, id: Annotated[str, Path(description="The id of a rule.")]
+    caller: Calling,
+    id: Annotated[str, Path(description="The id of a rule.", examples=["5a1f0c9b"])],
 ) -> Response:
     """Take a rule back; what was handed on by force of it ends too."""
     caller.memory(right="admin").access.revoke(id)

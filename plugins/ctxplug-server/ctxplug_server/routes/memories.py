@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import Path, Query, Response
+from fastapi import Query, Response
 
 from ctxplug.errors import NotFoundError
 from ctxplug.recall.recalled import Recalled
 from ctxplug.records import MemoryRecord
 from ctxplug_server.caller import Calling
 from ctxplug_server.routes.answers import answer, gives, nothing, router
-from ctxplug_server.routes.places import SaidIn, When
+from ctxplug_server.routes.places import MemoryId, SaidIn, When
 from ctxplug_server.schemas.kinds import to_metadata
 from ctxplug_server.schemas.memories import MemoryChange, MemoryIn, PromoteIn, RecallIn
 from ctxplug_server.schemas.shown import model_of, several
@@ -21,7 +21,6 @@ memories = router("memories")
 
 Tier = Literal["short", "medium", "long"]
 Names = Annotated[list[str] | None, Query(description="Only these kinds.")]
-Id = Annotated[str, Path(description="The id of a memory.")]
 
 
 @memories.get("/memories", **gives(several("memories", MemoryRecord)))
@@ -71,7 +70,7 @@ def recall(caller: Calling, body: RecallIn, session: SaidIn = None) -> Response:
 
 
 @memories.get("/memories/{id:path}", **gives(model_of(MemoryRecord)))
-def get_memory(caller: Calling, id: Id) -> Response:
+def get_memory(caller: Calling, id: MemoryId) -> Response:
     """Return one memory, or an indexed message, by its id."""
     memory = caller.memory()
     record = memory.backend.get(memory.scope.namespace, id)
@@ -87,19 +86,19 @@ def _is_over(record: MemoryRecord) -> bool:
 
 
 @memories.patch("/memories/{id:path}", **gives(model_of(MemoryRecord)))
-def update_memory(caller: Calling, id: Id, body: MemoryChange) -> Response:
+def update_memory(caller: Calling, id: MemoryId, body: MemoryChange) -> Response:
     """Change a memory in place; what is left out stays as it is."""
     return answer(caller.memory(right="write").update(id, **body.given()))
 
 
 @memories.delete("/memories/{id:path}", **gives(None, 204))
-def forget(caller: Calling, id: Id, session: SaidIn = None) -> Response:
+def forget(caller: Calling, id: MemoryId, session: SaidIn = None) -> Response:
     """Remove one memory; a message leaves recall, and stays in the log."""
     caller.memory(session, "write").forget(id)
     return nothing()
 
 
 @memories.post("/memories/{id:path}/promote", **gives(model_of(MemoryRecord)))
-def promote(caller: Calling, id: Id, body: PromoteIn | None = None) -> Response:
+def promote(caller: Calling, id: MemoryId, body: PromoteIn | None = None) -> Response:
     """Move a memory up to a tier, or to the next one; its time begins anew."""
     return answer(caller.memory(right="write").promote(id, body.tier if body else None))

@@ -13,6 +13,7 @@ from ctxplug.tracing.past import LogPast
 from ctxplug.tracing.step import Step
 from ctxplug_server.caller import Caller, Calling
 from ctxplug_server.routes.answers import answer, gives, router
+from ctxplug_server.routes.places import Session
 from ctxplug_server.schemas.shown import several
 
 past = router("traces")
@@ -34,7 +35,7 @@ class MomentsShown(BaseModel):
 
 
 @past.get("/sessions/{session}/replay", **gives(several("steps", Step)))
-def begin_replay(caller: Calling, session: str) -> Response:
+def begin_replay(caller: Calling, session: Session) -> Response:
     """Return the steps of a session, in the order they began, for a replay of it."""
     return answer({"steps": caller.memory(session).trace.replay().steps})
 
@@ -42,8 +43,8 @@ def begin_replay(caller: Calling, session: str) -> Response:
 @past.get("/sessions/{session}/past/messages", **gives(several("messages", Logged)))
 def past_messages(
     caller: Calling,
-    session: str,
-    upto: Annotated[int, Query(ge=0, description="As it was at this version.")],
+    session: Session,
+    upto: Annotated[int, Query(ge=0, description="As it was at this version.", examples=[9])],
     after: After = 0,
 ) -> Response:
     """Return the messages that were in view at a version of the log, as they were given."""
@@ -54,7 +55,7 @@ def past_messages(
 @past.get("/sessions/{session}/past/moments", **gives(MomentsShown))
 def past_moments(
     caller: Calling,
-    session: str,
+    session: Session,
     upto: Annotated[int | None, Query(ge=0, description="Only up to this version.")] = None,
     after: After = 0,
 ) -> Response:

@@ -37,7 +37,9 @@ def list_tools(
 @tools.get("/tools/history", **gives(several("runs", ToolRun)))
 def tool_history(
     caller: Calling,
-    session: Annotated[str, Query(description="The session whose runs are listed.")],
+    session: Annotated[
+        str, Query(description="The session whose runs are listed.", examples=["trip"])
+    ],
     tool: Annotated[str | None, Query(description="Only of this tool.")] = None,
     limit: Annotated[int, Query(ge=0, le=10_000, description="How many at most.")] = 100,
 ) -> Response:

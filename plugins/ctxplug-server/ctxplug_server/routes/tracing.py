@@ -71,8 +71,13 @@ def replay_window(caller: Calling, session: Session, step: StepId) -> Response:
 def compare_windows(
     caller: Calling,
     session: Session,
-    before: Annotated[str, Query(description="The id of a step that made a window.")],
-    after: Annotated[str, Query(description="The id of another one.")],
+    before: Annotated[
+        str,
+        Query(description="The id of a step that made a window.", examples=["9f3c5d7e1a2b4c60"]),
+    ],
+    after: Annotated[
+        str, Query(description="The id of another one.", examples=["2b8e0f6a4c1d9375"])
+    ],
 ) -> Response:
     """Return what one window has otherwise than another."""
     return answer(caller.memory(session).trace.compare(before, after))
@@ -90,6 +95,7 @@ def rerun(caller: Calling, session: Session, body: RerunIn | None = None) -> Res
     given = body.given() if body else {}
     whole = given.pop("whole", False)
     if "policy" in given:
+        caller.require_policy(given["policy"])
         given["policy"] = policy_from(given["policy"])
     found = caller.memory(session).trace.rerun(**given)
     return answer({**to_json(found), "prompts": write_prompts(found)} if whole else found)

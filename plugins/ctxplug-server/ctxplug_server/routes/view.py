@@ -9,11 +9,14 @@ from starlette.responses import Response
 
 from ctxplug_server.routes.answers import router
 from ctxplug_server.routes.looking import Language, Limit, Looking, Start
+from ctxplug_server.routes.places import Session
 from ctxplug_server.viewing import calls, lines, overview, past_calls
 
 view = router("view")
 
-Number = Annotated[int, Path(description="Which model call, from 1 on.", ge=1, le=10**9)]
+Number = Annotated[
+    int, Path(description="Which model call, from 1 on.", ge=1, le=10**9, examples=[1])
+]
 Budget = Annotated[
     int | None, Query(description="What another budget would have sent.", ge=1, le=10_000_000)
 ]
@@ -39,13 +42,13 @@ async def view_sessions(
 
 
 @view.get("/view/sessions/{session}")
-async def view_session_overview(look: Looking, session: str) -> Response:
+async def view_session_overview(look: Looking, session: Session) -> Response:
     """Tell what is known of a session; ask again while it is not `whole`."""
     return await look.at(session, lambda held: overview.overview(held, look.viewing.titles))
 
 
 @view.get("/view/sessions/{session}/size")
-async def view_session_size(look: Looking, session: str) -> Response:
+async def view_session_size(look: Looking, session: Session) -> Response:
     """Tell how long a session is."""
     return await look.at(session, overview.size)
 
@@ -53,7 +56,7 @@ async def view_session_size(look: Looking, session: str) -> Response:
 @view.get("/view/sessions/{session}/lines")
 async def view_session_lines(
     look: Looking,
-    session: str,
+    session: Session,
     start: Annotated[
         int, Query(description="The first row; below zero, from the end.", ge=-(10**9), le=10**9)
     ] = 0,
@@ -66,7 +69,7 @@ async def view_session_lines(
 @view.get("/view/sessions/{session}/calls")
 async def view_session_calls(
     look: Looking,
-    session: str,
+    session: Session,
     start: Start = 0,
     limit: Annotated[int, Query(description="How many at most.", ge=1, le=2_000)] = 500,
 ) -> Response:
@@ -76,7 +79,7 @@ async def view_session_calls(
 
 @view.get("/view/sessions/{session}/calls/{number}")
 async def view_session_call(
-    look: Looking, session: str, number: Number, budget: Budget = None
+    look: Looking, session: Session, number: Number, budget: Budget = None
 ) -> Response:
     """Tell what one model call was sent, piece by piece, and what became of each message."""
     policy = look.caller.policy
@@ -86,7 +89,7 @@ async def view_session_call(
 @view.get("/view/sessions/{session}/calls/{number}/window")
 async def view_session_window(
     look: Looking,
-    session: str,
+    session: Session,
     number: Number,
     budget: Budget = None,
     start: Start = 0,
@@ -102,9 +105,9 @@ async def view_session_window(
 @view.get("/view/sessions/{session}/messages/{version}")
 async def view_session_message(
     look: Looking,
-    session: str,
+    session: Session,
     version: Annotated[
-        int, Path(description="The version of its entry in the log.", ge=1, le=2**53)
+        int, Path(description="The version of its entry in the log.", ge=1, le=2**53, examples=[1])
     ],
     call: Annotated[int | None, Query(description="At which model call.", ge=1, le=10**9)] = None,
     budget: Budget = None,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from ctxplug.times import to_datetime
 from ctxplug_server.routes.answers import router
 from ctxplug_server.routes.looking import Language, Limit, Looking, Start
+from ctxplug_server.routes.places import MemoryId, Session
 from ctxplug_server.routes.view import Budget, Cursor
 from ctxplug_server.viewing import comparing, findings, memories, steps
 
@@ -21,7 +22,7 @@ Time = Annotated[str | None, Query(description="ISO 8601, such as 2026-05-01T18:
 @view_more.get("/view/sessions/{session}/steps")
 async def view_session_steps(
     look: Looking,
-    session: str,
+    session: Session,
     start: Start = 0,
     limit: Limit = 100,
     kind: Annotated[str | None, Query(description="One kind, such as tool.")] = None,
@@ -35,7 +36,7 @@ async def view_session_steps(
 
 
 @view_more.get("/view/sessions/{session}/findings")
-async def view_session_findings(look: Looking, session: str, lang: Language = "en") -> Response:
+async def view_session_findings(look: Looking, session: Session, lang: Language = "en") -> Response:
     """Tell what the analyzer finds; while it looks, the answer is 202 and `pending`."""
     jobs = look.viewing.jobs
     return await look.at(session, lambda held: findings.findings(held, jobs, look.agent, lang))
@@ -44,7 +45,7 @@ async def view_session_findings(look: Looking, session: str, lang: Language = "e
 @view_more.get("/view/sessions/{session}/compare")
 async def view_session_compare(
     look: Looking,
-    session: str,
+    session: Session,
     policies: Annotated[str, Query(description="One to four, parted by commas.")] = (
         "balanced,aggressive"
     ),
@@ -111,9 +112,7 @@ async def view_memories(
 
 
 @view_more.get("/view/memories/{id}")
-async def view_memory(
-    look: Looking, id: Annotated[str, Path(description="The id of a memory.")]
-) -> Response:
+async def view_memory(look: Looking, id: MemoryId) -> Response:
     """Tell a memory whole: what it was made from, what it replaced and what replaced it."""
     namespace = look.caller.namespace()
 

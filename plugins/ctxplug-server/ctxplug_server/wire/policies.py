@@ -53,6 +53,22 @@ def policy_from(text: str) -> str | ContextPolicy:
     return ContextPolicy(**told)
 
 
+def foreign_component(text: str) -> str | None:
+    """Return what a policy names that may call elsewhere or read files of the server, if it does.
+
+    A summarizer other than the built-in one may be a model that the server pays for, and what
+    stands behind a ":" is a plugin's to read.
+    """
+    policy = policy_from(text)
+    if isinstance(policy, str):
+        return None
+    named = [*policy.strategies, *policy.scorers]
+    foreign = [name for name in named if isinstance(name, str) and ":" in name]
+    if policy.summarizer not in (None, "extractive"):
+        foreign.append(str(policy.summarizer))
+    return foreign[0] if foreign else None
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

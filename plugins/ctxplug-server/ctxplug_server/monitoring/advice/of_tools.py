@@ -22,6 +22,7 @@ from ctxplug_server.monitoring.advice.tip import (
 )
 
 SHAPED = 600  # tokens above which the policy "aggressive" shapes a result
+LEAST_SHAPED = 100
 LEAST_RUNS = 5
 OFTEN = 0.2  # of the runs of a tool that were tried again or failed
 
@@ -39,7 +40,7 @@ def large_results(evidence: Evidence) -> Iterator[Tip]:
         yield Tip(
             kind=LARGE_RESULTS,
             severity=WARNING,
-            setting=f"ContextPolicy(shape_over={SHAPED})",
+            setting=f"ContextPolicy(shape_over={_shaped(tokens // max(1, answers))})",
             data={
                 "tool": tool,
                 "tokens": tokens,
@@ -111,6 +112,11 @@ def retried_tools(evidence: Evidence) -> Iterator[Tip]:
             steps=tuple(step.id for step in troubled),
             saving=Saving(COUNTED, seconds=round(sum(step.duration for step in troubled), 1)),
         )
+
+
+def _shaped(each: int) -> int:
+    """Return above how many tokens to shape answers of `each`: most of them, not a few."""
+    return min(SHAPED, max(LEAST_SHAPED, each // 2 // 50 * 50))
 
 
 def _limits(kind: str, limit: int) -> str:

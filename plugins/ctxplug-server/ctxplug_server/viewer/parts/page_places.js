@@ -133,7 +133,10 @@ export class Places {
     if (!anchor) return;
     const to = this.#wantedTop(anchor, scroller);
     const wanted = Math.max(0, Math.min(most, to));
-    if (Math.abs(scroller.scrollTop - wanted) < 1) return;
+    if (Math.abs(scroller.scrollTop - wanted) < 1) {
+      if (this.#own !== null) this.#own = this.#last = scroller.scrollTop; // the browser put it there
+      return;
+    }
     scroller.scrollTop = wanted;
     this.#own = this.#last = scroller.scrollTop;
   }

@@ -31,7 +31,7 @@ export const en = {
   "error.NotInReport": "This is not in the report.",
   "error.unknown": "This could not be read.",
   "key.title": "This server wants a key",
-  "key.why": "Its owner makes one with: ctxplug keys make",
+  "key.why": "Its owner makes one with: ctxplug\u00a0keys\u00a0make",
   "key.refused": "The server does not take this key. It may be revoked or expired.",
   "key.label": "API key",
   "key.use": "Use this key",

@@ -31,7 +31,7 @@ export const zh = {
   "error.NotInReport": "报告里没有这部分。",
   "error.unknown": "无法读取。",
   "key.title": "这个服务器需要密钥",
-  "key.why": "服务器的所有者可用此命令生成：ctxplug keys make",
+  "key.why": "服务器的所有者可用此命令生成：ctxplug\u00a0keys\u00a0make",
   "key.refused": "服务器不接受这个密钥，它可能已被撤销或过期。",
   "key.label": "API 密钥",
   "key.use": "使用这个密钥",
