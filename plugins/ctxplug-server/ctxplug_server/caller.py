@@ -133,9 +133,9 @@ class Caller:
         self._lent.append(give_back)
         return memory
 
-    async def run(self, unit: Callable[[], T]) -> T:
-        """Run `unit`, which may block, on a worker thread."""
-        return await self.serving.run(unit)
+    async def run(self, unit: Callable[[], T], *, busy: bool = False) -> T:
+        """Run `unit`, which may block, on a worker thread; see Serving.run."""
+        return await self.serving.run(unit, busy=busy)
 
     def acts_as(self, agent: str | None) -> None:
         """Let it act as `agent`, if its key is not bound to another."""

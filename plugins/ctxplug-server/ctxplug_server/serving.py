@@ -36,7 +36,8 @@ from ctxplug_server.wire.policies import policy_from
 __all__ = ["Serving", "file_of", "keys_path"]
 
 T = TypeVar("T")
-WORKERS = 16
+WORKERS = 16  # requests that are worked on at once; most of them wait for the disk
+BUSY_WORKERS = 2  # for those that compute
 TIDY_SECONDS = 1.0
 CLOSE_EVERY, FORGET_EVERY = 30, 600  # rounds; the latter looks at every namespace
 
@@ -78,6 +79,7 @@ class Serving:
         self.closing = threading.Event()
         self._kind = metered(self.meters)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="ctxplug-server")
+        self._busy = ThreadPoolExecutor(BUSY_WORKERS, thread_name_prefix="ctxplug-busy")
         self._running: set[Future[Any]] = set()
         self.stuck = False  # whether a request was still at work when it was closed
         self._closed = False
@@ -85,10 +87,14 @@ class Serving:
         self._janitor = threading.Thread(target=self._tidy, daemon=True, name="ctxplug-janitor")
         self._janitor.start()
 
-    async def run(self, unit: Callable[[], T]) -> T:
-        """Run `unit`, which may block, on a worker thread, with the context of the request."""
+    async def run(self, unit: Callable[[], T], *, busy: bool = False) -> T:
+        """Run `unit`, which may block, on a worker thread, with the context of the request.
+
+        What is `busy`, and computes for most of its time, has few threads: more of them only
+        get into each other's way.
+        """
         run = contextvars.copy_context().run
-        future = self._workers.submit(run, unit)
+        future = (self._busy if busy else self._workers).submit(run, unit)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return await asyncio.wrap_future(future)
@@ -118,6 +124,7 @@ class Serving:
         self.sampler.close()
         self.viewing.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._busy.shutdown(wait=False, cancel_futures=True)
         _, late = wait(list(self._running), timeout=self.settings.shutdown_seconds)
         self.stuck = bool(late)
         self._janitor.join()

@@ -9,13 +9,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi.routing import APIRoute
 
 from ctxplug_server.caller import Caller
 
-__all__ = ["WorkRoute"]
+__all__ = ["WorkRoute", "busy"]
+
+E = TypeVar("E", bound=Callable[..., Any])
+_busy: set[Callable[..., Any]] = set()
+
+
+def busy(endpoint: E) -> E:
+    """Mark an endpoint that computes for most of its time: few of its like run at once."""
+    _busy.add(endpoint)
+    return endpoint
 
 
 class WorkRoute(APIRoute):
@@ -29,6 +38,7 @@ class WorkRoute(APIRoute):
 def _working(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(endpoint)
     async def working(*, caller: Caller, **values: Any) -> Any:
-        return await caller.run(partial(endpoint, caller=caller, **values))
+        unit = partial(endpoint, caller=caller, **values)
+        return await caller.run(unit, busy=endpoint in _busy)
 
     return working

@@ -16,6 +16,7 @@ from ctxplug_server.routes.places import MemoryId, SaidIn, When
 from ctxplug_server.schemas.kinds import to_metadata
 from ctxplug_server.schemas.memories import MemoryChange, MemoryIn, PromoteIn, RecallIn
 from ctxplug_server.schemas.shown import model_of, several
+from ctxplug_server.working import busy
 
 memories = router("memories")
 
@@ -64,6 +65,7 @@ def remember(caller: Calling, body: MemoryIn, session: SaidIn = None) -> Respons
 
 
 @memories.post("/recall", **gives(several("found", Recalled)))
+@busy
 def recall(caller: Calling, body: RecallIn, session: SaidIn = None) -> Response:
     """Return the best memories and messages for a query, with the parts of their scores."""
     return answer({"found": caller.memory(session).recall(**body.given())})

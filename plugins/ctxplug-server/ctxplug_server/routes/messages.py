@@ -22,6 +22,7 @@ from ctxplug_server.schemas.sessions import (
 )
 from ctxplug_server.schemas.shown import model_of, several
 from ctxplug_server.wire import write_window
+from ctxplug_server.working import busy
 
 messages = router("messages")
 
@@ -64,6 +65,7 @@ def expand(
 
 
 @messages.post("/sessions/{session}/context", **gives(model_of(ContextWindow)))
+@busy
 def make_context(caller: Calling, session: Session, body: ContextIn | None = None) -> Response:
     """Make the window for the next model call; it may compact what was sent before."""
     asked = body or ContextIn.model_validate({})
