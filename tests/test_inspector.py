@@ -285,7 +285,10 @@ async def test_findings_are_those_of_what_is_shown(tmp_path: Path) -> None:
             assert pilot.app.state.analysis.session == "s"
 
 
-@pytest.mark.parametrize("panel", ["1", "2", "3", "4", "5"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("panel", ["1", *(pytest.param(n, marks=SLOW) for n in "2345")])
 async def test_what_was_shown_can_be_drawn_until_another_session_is_read(
     tmp_path: Path, panel: str
 ) -> None:
@@ -443,7 +446,12 @@ async def test_a_session_without_steps_lists_its_compactions(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("size", "language"), [((40, 12), "zh"), ((80, 24), "en"), ((200, 50), "zh")]
+    ("size", "language"),
+    [
+        ((40, 12), "zh"),
+        pytest.param((80, 24), "en", marks=SLOW),
+        pytest.param((200, 50), "zh", marks=SLOW),
+    ],
 )
 async def test_it_fits_any_terminal(path: Path, size: tuple[int, int], language: str) -> None:
     async with inspecting(path, "chengdu", size=size, language=language) as pilot:

@@ -16,6 +16,7 @@ from ctxplug_anthropic import MemoryChat
 from ctxplug import AgentMemory
 from ctxplug.testing.model_server import ModelServer, Reply, ServedRequest
 
+pytestmark = pytest.mark.slow
 BUDGET = 8_000
 MODEL = "claude-sonnet-4-6"
 CITIES = ["Oslo", "Rome", "北京", "Lima", "上海", "Kyoto", "Accra"]

@@ -246,6 +246,7 @@ def test_marks_are_seen_by_nobody(client: httpx.Client, server: Any) -> None:
     assert len(client.get("/v1/sessions").json()["sessions"]) == 1
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_and_what_is_sent_again_is_done_once(
     serve_process: Any, tmp_path: Path
 ) -> None:

@@ -210,6 +210,7 @@ def test_nothing_stored_runs_in_any_view(home: str, watched: Callable[..., Any])
     assert page.get_by_text("ran('memory')").count()  # it was there, as text
 
 
+@pytest.mark.slow
 def test_nothing_stored_runs_in_what_is_typed_edited_and_monitored(
     home: str, watched: Callable[..., Any]
 ) -> None:
@@ -242,6 +243,7 @@ ADDRESSES = (
 )
 
 
+@pytest.mark.slow
 def test_nothing_in_an_address_runs(home: str, watched: Callable[..., Any]) -> None:
     page = watched(home)
     for address in ADDRESSES:

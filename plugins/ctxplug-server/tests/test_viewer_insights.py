@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import expect
 
 from ctxplug import AgentMemory, Message, ToolCallPart, ToolResultPart
 from ctxplug.messages import TextPart
@@ -17,6 +18,8 @@ from ctxplug.tokens.usage import Usage
 
 MODEL = "claude-sonnet-4-5"
 CALLS = 9
+
+pytestmark = pytest.mark.slow
 
 
 def called(memory: AgentMemory, n: int) -> None:
@@ -94,7 +97,7 @@ def test_charts_tell_each_call_with_the_keyboard_and_as_a_table(view: Callable[.
     assert page.locator(".plot-point").first.inner_text() == "Call 2"
     page.get_by_text("The numbers as a table").first.click()
     rows = page.locator(".figure").first.locator("tbody tr")
-    assert rows.count() == CALLS
+    expect(rows).to_have_count(CALLS)
     assert rows.nth(1).locator("th").inner_text() == "Call 2"
     totals = page.locator(".totals").inner_text()
     assert "Cached share" in totals and "$" in totals
@@ -150,7 +153,7 @@ def test_findings_lead_to_their_messages_and_steps(view: Callable[..., Any]) -> 
     assert "run_tests" in found.inner_text()
     assert "What to do" in found.inner_text()
     severities = page.get_by_role("group", name="Severity").get_by_role("button")
-    assert severities.count() == 3
+    expect(severities).to_have_count(3)
     before = page.locator(".finding").count()
     page.get_by_role("button", name=re.compile("^.*high")).first.click()
     assert 0 < page.locator(".finding").count() <= before

@@ -11,6 +11,8 @@ from ctxplug import AgentMemory, Message
 
 LINES = 1_500
 
+pytestmark = pytest.mark.slow
+
 
 def spoken(n: int) -> Message:
     """Return a message: the earlier ones are short, so that no guess of their height is right."""

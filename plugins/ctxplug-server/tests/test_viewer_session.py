@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import expect
 
 from ctxplug import AgentMemory, Message, ToolCallPart, ToolResultPart
 
@@ -236,7 +237,8 @@ def test_steps_are_filtered_and_opened(show: Any) -> None:
     page.wait_for_url(re.compile("errors=1"))
     page.get_by_role("option").nth(1).wait_for(state="detached")
     page.get_by_role("option").wait_for()
-    assert whole > 20 and page.get_by_role("option").count() == 1
+    assert whole > 20
+    expect(page.get_by_role("option")).to_have_count(1)
     page.get_by_role("option").click()
     detail = page.get_by_role("complementary", name="Step")
     assert "TimeoutError: no answer in 30 s" in detail.inner_text()

@@ -11,6 +11,7 @@ import pytest
 from ctxplug_server import ServerSettings
 from ctxplug_server.running import Running
 from ctxplug_server.serving import Serving
+from playwright.sync_api import expect
 
 from ctxplug import AgentMemory
 
@@ -110,7 +111,7 @@ def test_the_skip_link_is_the_first_stop_and_leads_to_the_content(url: str, open
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.tagName") == "H1"
-    assert page.locator(".session-row").count() == 3
+    expect(page.locator(".session-row")).to_have_count(3)
 
 
 def test_language_and_theme_are_chosen_and_remembered(url: str, open_page: Any) -> None:
@@ -196,7 +197,7 @@ def test_all_controls_have_names_and_room(
     assert page.evaluate(UNNAMED) == []
     assert page.evaluate(SMALL) == 0
     assert page.evaluate(DOUBLE) == []
-    assert page.locator("h1").count() == 1
+    expect(page.locator("h1")).to_have_count(1)
     assert page.locator("html[lang=en] main").count() == 1
 
 
