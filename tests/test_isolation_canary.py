@@ -16,6 +16,7 @@ from ctxplug.testing import IsolationSuite
 from ctxplug.testing.isolation_calls import CALLS
 
 
+@pytest.mark.slow
 class TestInMemory(IsolationSuite):
     @pytest.fixture
     def backend(self) -> Iterator[Backend]:

@@ -382,7 +382,7 @@ def test_a_value_that_cannot_be_read_is_an_error(memory: AgentMemory) -> None:
     assert (run.outcome, run.text) == ("error", "The tool 'odd' failed with ValueError.")
 
 
-@pytest.mark.parametrize("megabytes", [1, 50])
+@pytest.mark.parametrize("megabytes", [1, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_large_output_is_shown_in_part_and_kept_whole(tmp_path: Path, megabytes: int) -> None:
     whole = "".join(f"row {i}: 价格 {i * 7} EUR\n" for i in range(megabytes * 40_000))
     whole += "x" * (megabytes * 1_000_000 - len(whole)) + " the end"

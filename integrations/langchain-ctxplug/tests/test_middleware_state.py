@@ -256,7 +256,7 @@ KILLED = """
 """
 
 
-@pytest.mark.parametrize("where", ["tool", "model"])
+@pytest.mark.parametrize("where", ["tool", pytest.param("model", marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_in_the_middle_of_its_tool_loop(tmp_path: Path, where: str) -> None:
     script = tmp_path / "run.py"
     script.write_text(textwrap.dedent(KILLED))

@@ -114,7 +114,7 @@ def targets(kind: str) -> Iterator[Callable[[], Any]]:
         yield lambda: memory if kind == "memory" else AgentMemory.open(path, namespace="a")
 
 
-@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("way", ["sync", pytest.param("async", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_any_operations_give_what_a_dict_gives(kind: str, way: str) -> None:
     def call(store: CtxplugChatStore, name: str, *arguments: Any) -> Any:

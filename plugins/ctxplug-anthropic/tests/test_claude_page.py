@@ -63,6 +63,7 @@ def test_the_example_runs_offline_and_remembers_in_a_second_process(tmp_path: Pa
     assert "你对花生过敏。" in _run("--store", store, "--ask", "我对什么过敏?")
 
 
+@pytest.mark.slow
 def test_the_example_asks_the_real_api_when_there_is_a_key() -> None:
     """The API stands in for itself: where the SDK's own variables say it is."""
     with ModelServer(["Hello from the API."]) as server:
