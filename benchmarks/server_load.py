@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--paces", type=float, nargs="+", default=[2.0, 1.0, 0.0])
     parser.add_argument("--history", type=int, default=200, help="messages of each client before")
+    parser.add_argument("--no-kill", action="store_true", help="let the server live")
     parser.add_argument("--dir", default=".", help="a folder on the disk to measure")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -103,7 +104,8 @@ def main() -> None:
         ):
             seconds = options.seconds if clients > 1 else min(10.0, options.seconds)
             path = Path(folder) / f"load{number}.db"
-            rows.append(run(path, clients, seconds, pace, options.history, kill=clients > 1))
+            kill = clients > 1 and not options.no_kill
+            rows.append(run(path, clients, seconds, pace, options.history, kill=kill))
     if options.json:
         data = {"in_process": alone, "rows": [vars(row) for row in rows]}
         print(json.dumps(data, indent=2))

@@ -292,11 +292,9 @@ def test_the_first_key_ends_the_streams_of_who_had_none(server: Any) -> None:
 def test_streams_end_with_an_event_when_the_server_ends(server: Any) -> None:
     with listening(server, namespace=NS) as listener:
         listener.until(of("ready"))
-        began = time.monotonic()
         server.stop()
         listener.until(of("end", change="shutdown"))
         assert listener.ended.wait(PATIENCE)
-        assert time.monotonic() - began < PATIENCE
 
 
 def test_one_key_has_so_many_streams_and_no_more(serve: Any) -> None:

@@ -138,13 +138,11 @@ def test_a_request_that_does_not_end_does_not_keep_it_for_ever(
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(httpx.get, f"{server.url}/v1/sessions", params=NS, timeout=30)
         assert entered.wait(20)
-        began = time.monotonic()
         threading.Thread(target=lambda: leave.wait(5) or leave.set()).start()
         server.running.should_exit = True
         server.running.thread.join(20)
         assert not server.running.thread.is_alive()
         leave.set()
-        assert time.monotonic() - began < 20
         assert asked.result().status_code == 500
     assert "cut off" in caplog.text and "Traceback" not in caplog.text
 
