@@ -7,7 +7,8 @@
     lint       ruff's rules and format, and the rules of tests/test_house.py
     types      mypy --strict
     contracts  who may import whom
-    wheels     build every distribution, install each alone, run its own tests
+    wheels     build every distribution, install each alone, run its own tests; `wheels lowest`
+               and `wheels newest` with its declared dependencies at these versions
     lock       refresh constraints.txt: names and versions, no addresses
     cov        run the tests and show what they did not reach
 
@@ -23,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets this far, and should be told
@@ -48,6 +50,12 @@ PIP_TO_UV = {
 }
 
 
+# What `wheels` may install beside a wheel: said of it, and what uv is told.
+VERSIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "held": ("as constraints.txt holds them", ("-c", str(CONSTRAINTS))),
+    "lowest": ("at their lowest", ("--resolution", "lowest-direct")),
+    "newest": ("at their newest", ("--upgrade",)),
+}
 # Tests that take long, and whose subject does not depend on what else is installed.
 SAME_ALONE = (
     "test_access_*.py",
@@ -306,29 +314,57 @@ def lock() -> None:
     say(f"constraints.txt holds {len(pins)} names and versions")
 
 
-def wheels() -> None:
-    """Build every distribution's wheel and test each where nothing else is installed."""
+def wheels(*arguments: str) -> None:
+    """Build every distribution's wheel and test each where nothing else is installed.
+
+    With `lowest` or `newest`, each has its declared dependencies at their lowest or newest
+    versions in place of those of constraints.txt. Names choose some of the distributions.
+    """
     setup()
-    uv, environment = find_uv(), uv_environment()
+    versions = [a for a in arguments if a in VERSIONS] or ["held"]
+    chosen = [part for part in (ROOT, *members()) if name_of(part) in arguments]
+    unknown = {*arguments} - {*VERSIONS} - {name_of(part) for part in chosen}
+    if unknown or len(versions) > 1:
+        known = [*VERSIONS, *map(name_of, (ROOT, *members()))]
+        sys.exit(f"dev: wheels takes one of {known[:3]} and names out of {known[3:]}.")
     dist = ROOT / ".wheels"
     shutil.rmtree(dist, ignore_errors=True)
-    built = {}
-    for part in [ROOT, *members()]:
+    ours = build_wheels(dist)
+    for part in chosen or (ROOT, *members()):
+        say(f"testing {name_of(part)} alone, its dependencies {VERSIONS[versions[0]][0]}")
+        venv = dist / name_of(part) / "venv"
+        install_alone(venv, part, ours, VERSIONS[versions[0]][1])
+        test_alone(venv, part, SAME_ALONE if versions == ["held"] else ())
+
+
+def build_wheels(dist: Path) -> Path:
+    """Build all wheels into `dist`; return a file that holds the workspace's names to them."""
+    uv, environment = find_uv(), uv_environment()
+    lines = []
+    for part in (ROOT, *members()):
         name = name_of(part)
         say(f"building {name}")
         build = [uv, "build", "-q", "--wheel", "--build-constraints", CONSTRAINTS]
         run(*build, "--out-dir", dist / name, part, env=environment)
-        (built[name],) = (dist / name).glob("*.whl")
-    ours = dist / "ours.txt"  # holds the workspace's distributions to the wheels just built
-    ours.write_text("".join(f"{name} @ {wheel.as_uri()}\n" for name, wheel in built.items()))
-    for part in [ROOT, *members()]:
-        name = name_of(part)
-        say(f"testing {name} alone")
-        venv = dist / name / "venv"
-        run(uv, "venv", "-q", "--python", python_of(VENV), venv, env=environment)
-        install = [uv, "pip", "install", "-q", "--python", python_of(venv), "-c", CONSTRAINTS]
-        run(*install, "-c", ours, built[name], *test_groups(part), env=environment)
-        test_alone(venv, part)
+        (wheel,) = (dist / name).glob("*.whl")
+        lines.append(f"{name} @ {wheel.as_uri()}\n")
+    ours = dist / "ours.txt"
+    ours.write_text("".join(lines))
+    return ours
+
+
+def install_alone(venv: Path, part: Path, ours: Path, versions: tuple[str, ...]) -> None:
+    """Make `venv` with the wheel of `part`, its dependencies and what its tests need."""
+    uv, environment = find_uv(), uv_environment()
+    (wheel,) = (ours.parent / name_of(part)).glob("*.whl")
+    run(uv, "venv", "-q", "--python", python_of(VENV), venv, env=environment)
+    install = [uv, "pip", "install", "-q", "--python", python_of(venv), *versions, "-c", ours]
+    run(*install, wheel, *declared(part), *test_groups(part), env=environment)
+
+
+def declared(part: Path) -> list[str]:
+    """Return the dependencies that `part` declares: named to uv, they are direct ones."""
+    return list(tomllib.loads((part / "pyproject.toml").read_text())["project"]["dependencies"])
 
 
 def name_of(part: Path) -> str:
@@ -350,13 +386,13 @@ def test_groups(part: Path) -> list[str]:
     return [a for p in sorted(places) for a in ("--group", f"{p / 'pyproject.toml'}:test")]
 
 
-def test_alone(venv: Path, part: Path) -> None:
+def test_alone(venv: Path, part: Path, leave_out: Sequence[str]) -> None:
     """Run the tests of `part` against its installed wheel, and never against the checkout."""
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     for cache in VENV.glob("lib/python*/site-packages/llama_index/core/_static/tiktoken_cache"):
         environment.setdefault("TIKTOKEN_CACHE_DIR", str(cache))  # data, not a dependency
     config = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-n", "auto", "--maxprocesses", "8"]
-    config += [f"--ignore-glob={part / 'tests' / name}" for name in SAME_ALONE]
+    config += [f"--ignore-glob={part / 'tests' / name}" for name in leave_out]
     with tempfile.TemporaryDirectory() as elsewhere:
         pytest = [venv / BIN / "pytest", *config, "-p", "no:cacheprovider", part / "tests"]
         run(*pytest, cwd=elsewhere, env=environment)

@@ -4,6 +4,8 @@
 >>> memory = AgentMemory.open("agent.db", namespace="acme/alice", session="trip")
 """
 
+import logging
+
 from ctxplug import errors
 from ctxplug.agent_memory import AgentMemory
 from ctxplug.context.window import ContextWindow
@@ -22,6 +24,9 @@ from ctxplug.recall.recalled import Recalled
 from ctxplug.records import MemoryRecord
 
 __version__ = "0.1.0"
+
+# The application says where the log goes; without a word from it, nowhere.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "AgentMemory",

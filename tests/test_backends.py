@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class TestSqlite(MemoryBackendSuite):
             # Closed by the test or not: what is left behind must be sound.
         with SqliteBackend(tmp_path / "agent.db") as again:
             assert again.check().problems == ()
+
+    @pytest.fixture
+    def reopen(self, tmp_path: Path) -> Callable[[], Backend]:
+        return lambda: SqliteBackend(tmp_path / "agent.db")
 
 
 # -- any sequence of operations ----------------------------------------------------------

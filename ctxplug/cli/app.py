@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from ctxplug.cli import (
     audit,
     care,
     compare,
+    defaults,
     demo,
     erase,
     exchange,
@@ -23,6 +25,7 @@ from ctxplug.cli import (
     look,
     maintain,
     memories,
+    new_plugin,
     offered,
     plugins,
     replay,
@@ -46,6 +49,13 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return our command of that name, or that of a plugin."""
         return super().get_command(ctx, cmd_name) or offered.command(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command of a line, and let it know what the settings say."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and command is not None and not {"-h", "--help"} & {*rest}:
+            ctx.default_map = {name: defaults.defaults_of(name, command)}
+        return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, telling warnings and errors on stderr."""
@@ -86,6 +96,7 @@ for group in (
     audit,
     exchange,
     plugins,
+    new_plugin,
     tools,
     usage,
     trace,
@@ -98,6 +109,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a terminal cannot show must not end us
             stream.reconfigure(errors="backslashreplace")
+    logging.basicConfig(format="%(message)s")  # warnings of the library, on stderr
     app()
 
 

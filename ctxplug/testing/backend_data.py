@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -18,6 +19,8 @@ from ctxplug.storage import Append, Stream, Where
 START = datetime(2026, 1, 31, 12, 30, 15, 123456, tzinfo=UTC)
 NS: Namespace = ("acme", "alice")
 STREAM = Stream(NS, "trip")
+THREADS = 8
+EACH = 10
 
 # One backend serves all examples of a property, each in a namespace of its own.
 PROPERTY = settings(
@@ -132,6 +135,26 @@ def memory(id: str, content: str = "content", **fields: Any) -> MemoryRecord:
 def numbers(entries: list[Any]) -> list[int]:
     """Return which notes these entries are."""
     return [entry.body["number"] for entry in entries]
+
+
+def in_threads(work: Callable[[int], Any], count: int = THREADS) -> None:
+    """Run `work` in `count` threads at once and raise what any of them raised."""
+    start = threading.Barrier(count)
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        start.wait()
+        try:
+            work(number)
+        except BaseException as exc:
+            errors.append(exc)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
 
 
 # -- strategies ----------------------------------------------------------------------

@@ -16,13 +16,16 @@ from hypothesis import strategies as st
 from ctxplug.errors import ConflictError, InvalidValueError
 from ctxplug.storage import Append, Backend, Delete, Entry, Put, Stream, Touch, Where
 from ctxplug.testing.backend_data import (
+    EACH,
     NS,
     PROPERTY,
     START,
     STREAM,
     TEXTS,
+    THREADS,
     at,
     fresh_namespace,
+    in_threads,
     memory,
     note,
     numbers,
@@ -30,9 +33,6 @@ from ctxplug.testing.backend_data import (
     texts,
     values,
 )
-
-THREADS = 8
-EACH = 10
 
 
 class LogLaws:
@@ -190,7 +190,7 @@ class LogLaws:
             except ConflictError as exc:
                 lost.append(exc)
 
-        _in_threads(attempt)
+        in_threads(attempt)
         assert won == [1]
         assert [(exc.expected, exc.found) for exc in lost] == [(0, 1)] * (THREADS - 1)
 
@@ -202,7 +202,7 @@ class LogLaws:
                 number = thread * EACH + i
                 got.append(backend.write(note(number), note(i, Stream(NS, f"{thread}")))[0])
 
-        _in_threads(append)
+        in_threads(append)
         assert sorted(got) == list(range(1, THREADS * EACH + 1))
         assert sorted(numbers(backend.read(STREAM))) == list(range(THREADS * EACH))
         for thread in range(THREADS):
@@ -251,23 +251,3 @@ class LogLaws:
             mapping["spoilt"] = True
             mapping.get("list", []).append("spoilt")
         assert spoil() == before
-
-
-def _in_threads(work: Callable[[int], None]) -> None:
-    """Run `work` in THREADS threads at once and raise what any of them raised."""
-    start = threading.Barrier(THREADS)
-    errors: list[BaseException] = []
-
-    def run(number: int) -> None:
-        start.wait()
-        try:
-            work(number)
-        except BaseException as exc:
-            errors.append(exc)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []

@@ -8,13 +8,17 @@
             with MyBackend(tmp_path / "my.db") as backend:
                 yield backend
 
+        @pytest.fixture
+        def reopen(self, tmp_path):  # only where the backend declares "durable"
+            return lambda: MyBackend(tmp_path / "my.db")
+
 Every rule of the law in `ctxplug.storage.backend` is a test. What a backend declares in
 `capabilities` must work, and what it does not declare must raise UnsupportedError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -22,11 +26,14 @@ from ctxplug.storage import Backend
 from ctxplug.testing.backend_archive_laws import ArchiveLaws
 from ctxplug.testing.backend_change_laws import ChangeLaws
 from ctxplug.testing.backend_fork_laws import ForkLaws
+from ctxplug.testing.backend_keeping_laws import KeepingLaws
 from ctxplug.testing.backend_log_laws import LogLaws
 from ctxplug.testing.backend_occurrence_laws import OccurrenceLaws
 from ctxplug.testing.backend_record_laws import RecordLaws
 from ctxplug.testing.backend_session_laws import SessionLaws
+from ctxplug.testing.backend_sight_laws import SightLaws
 from ctxplug.testing.backend_store_laws import StoreLaws
+from ctxplug.testing.backend_thread_laws import ThreadLaws
 from ctxplug.testing.backend_vector_laws import VectorLaws
 
 
@@ -35,6 +42,9 @@ class MemoryBackendSuite(
     RecordLaws,
     ChangeLaws,
     StoreLaws,
+    ThreadLaws,
+    SightLaws,
+    KeepingLaws,
     VectorLaws,
     OccurrenceLaws,
     ArchiveLaws,
@@ -46,4 +56,12 @@ class MemoryBackendSuite(
     @pytest.fixture
     def backend(self) -> Iterator[Backend]:
         """Yield an open, empty backend."""
-        raise NotImplementedError("override the fixture `backend` and yield an empty backend")
+        raise NotImplementedError(
+            f"Override the fixture `backend` of {type(self).__name__} and yield an open, empty"
+            " backend; ctxplug.testing.backend_suite shows how."
+        )
+
+    @pytest.fixture
+    def reopen(self) -> Callable[[], Backend] | None:
+        """Return a function that opens the store of `backend` again, if it is "durable"."""
+        return None

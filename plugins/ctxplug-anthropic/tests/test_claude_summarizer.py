@@ -150,7 +150,7 @@ def test_whatever_goes_wrong_the_extractive_summary_stands_in(faulty: ModelServe
 def test_a_failure_is_not_retried(spent: list[Any]) -> None:
     with ModelServer([Failure.overloaded(), "too late"]) as server:
         made = summarizer(server, on_usage=lambda usage, model: spent.append(usage))
-        with pytest.raises(anthropic.InternalServerError):
+        with pytest.raises(anthropic.APIStatusError):
             made.summarize(TALK, 50)
         assert len(server.requests) == 1 and spent == []
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,10 @@ class TestEmbedded(MemoryBackendSuite):
     def backend(self, tmp_path: Path, client: Any) -> Iterator[Backend]:
         with ChromaBackend(tmp_path / "agent.db", client, synchronous="normal") as backend:
             yield backend
+
+    @pytest.fixture
+    def reopen(self, tmp_path: Path, client: Any) -> Callable[[], Backend]:
+        return lambda: ChromaBackend(tmp_path / "agent.db", client)
 
 
 @pytest.mark.slow  # the same verbs go through SQLite in the core's own tests

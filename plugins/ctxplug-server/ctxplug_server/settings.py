@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from dataclasses import dataclass
 
@@ -60,14 +61,13 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
-            if getattr(self, name) < 1:
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InvalidValueError(f"{name} is a number above zero, not {value!r}.", path=name)
+        for name in _TIMES:
+            if not 0 <= getattr(self, name) < math.inf:  # NaN is neither
                 raise InvalidValueError(
-                    f"{name} is a number above zero, not {getattr(self, name)!r}.", path=name
-                )
-        for name in ("queue_seconds", "shutdown_seconds", "memory_idle_seconds", "poll_seconds"):
-            if getattr(self, name) < 0:
-                raise InvalidValueError(
-                    f"{name} is not below zero; {getattr(self, name)!r} is.", path=name
+                    f"{name} is a number that is not below zero, not {getattr(self, name)!r}.",
+                    path=name,
                 )
         for origin in self.origins:
             if not _ORIGIN.fullmatch(origin):
@@ -109,10 +109,18 @@ _COUNTS = (
     "max_body",
     "max_target",
     "concurrent",
+    "concurrent_per_key",
     "queued",
     "streams",
     "streams_per_key",
     "memories_open",
+)
+_TIMES = (
+    "queue_seconds",
+    "memory_idle_seconds",
+    "idempotency_hours",
+    "poll_seconds",
+    "shutdown_seconds",
 )
 
 

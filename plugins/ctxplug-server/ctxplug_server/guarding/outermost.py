@@ -13,13 +13,24 @@ from time import perf_counter
 
 from ctxplug.errors import CtxplugError
 from ctxplug_server.caller import caller_of
-from ctxplug_server.guarding.asgi import App, Message, Receive, Scope, Send, header, refuse
+from ctxplug_server.guarding.asgi import (
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    address_of,
+    header,
+    refuse,
+)
+from ctxplug_server.logs import fields_of, log, requests
+from ctxplug_server.monitoring.meters import FAILED, METHODS, OTHER, UNMATCHED, template_of
 from ctxplug_server.problems import ServerFaultError, failed_at, status_of
 from ctxplug_server.serving import Serving
 
 __all__ = ["CONTENT_SECURITY_POLICY", "REQUEST_ID", "Outermost", "log_failure"]
 
-log = logging.getLogger("ctxplug.server")
+PROBES = ("/health", "/ready")
 REQUEST_ID = "ctxplug.request_id"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -66,7 +77,10 @@ class Outermost:
             caller = caller_of(scope)
             if caller is not None:
                 caller.release()
-            meters.request(scope, answer.status, perf_counter() - began)
+            took = perf_counter() - began
+            meters.request(scope, answer.status, took)
+            if requests.isEnabledFor(logging.INFO):
+                _log_request(scope, answer, took)
 
     async def _fail(self, scope: Scope, answer: _Answer, exc: Exception) -> None:
         log_failure(scope, exc)
@@ -80,7 +94,8 @@ class Outermost:
 
     async def _cut_off(self, scope: Scope, answer: _Answer) -> None:
         """Answer what did not end in time: the server does. To raise would have a trace logged."""
-        log.warning("request %s was cut off, as the server ended", answer.id)
+        told = fields_of("request_cut_off", request_id=answer.id)
+        log.warning("request %s was cut off, as the server ended", answer.id, extra=told)
         if not answer.started:
             told = "The server ended before this was done; whether it was is not known."
             await refuse(scope, answer.send, ServerFaultError(told, request_id=answer.id))
@@ -116,4 +131,29 @@ class _Answer:
 
 def log_failure(scope: Scope, exc: Exception) -> None:
     """Let the log tell more of a request that failed, under its id."""
-    log.error("request %s failed: %s", scope.get(REQUEST_ID), failed_at(exc))
+    id, where = scope.get(REQUEST_ID), failed_at(exc)
+    told = fields_of("request_failed", request_id=id, failed_at=where)
+    log.error("request %s failed: %s", id, where, extra=told)
+
+
+def _log_request(scope: Scope, answer: _Answer, seconds: float) -> None:
+    """Write the line of a request that was answered; a look whether all is well has none."""
+    if scope["path"] in PROBES and answer.status < 400:
+        return
+    caller = caller_of(scope)
+    key = None if caller is None or caller.key is None else caller.key.id
+    method = str(scope.get("method", "WEBSOCKET"))
+    told = {
+        "request_id": answer.id,
+        "method": method if method in (*METHODS, "WEBSOCKET") else OTHER,
+        "route": template_of(scope) or UNMATCHED,
+        "status": answer.status or FAILED,
+        "duration_ms": round(seconds * 1000, 1),
+        "key": key,
+        "client": address_of(scope),
+    }
+    requests.info(
+        "%(method)s %(route)s %(status)d in %(duration_ms).1f ms (%(request_id)s)",
+        told,
+        extra=fields_of("request", **told),
+    )

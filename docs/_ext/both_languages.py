@@ -1,0 +1,39 @@
+"""Search in English and Chinese: words by their stem, Chinese by pairs of characters."""
+
+from __future__ import annotations
+
+import re
+
+from sphinx.search.en import SearchEnglish
+
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_PIECES = re.compile(rf"[{_HAN}]+|[^\W{_HAN}]+")
+
+
+class SearchBoth(SearchEnglish):
+    """English as Sphinx does it; of Chinese, each character and each pair of neighbours.
+
+    A query is split into pairs alone, all of which a page must hold, so that a word is found
+    without a space beside it.
+    """
+
+    lang = "en+zh"
+    language_name = "English and Chinese"
+    js_splitter_code = f"""
+var splitQuery = (query) =>
+  (query.match(/[{_HAN}]+|[\\p{{Letter}}\\p{{Number}}_]+?(?=[{_HAN}]|[^\\p{{Letter}}\\p{{Number}}_]|$)/gu)
+    || []).flatMap((piece) => {{
+    if (!/^[{_HAN}]{{2,}}$/.test(piece)) return [piece];
+    return [...piece].slice(1).map((next, place) => [...piece][place] + next);
+  }});
+"""
+
+    def split(self, input: str) -> list[str]:
+        """Return the words of a text, as they are indexed."""
+        found: list[str] = []
+        for piece in _PIECES.findall(input):
+            if re.match(f"[{_HAN}]", piece):
+                found += [*piece, *(a + b for a, b in zip(piece, piece[1:], strict=False))]
+            else:
+                found.append(piece)
+        return found
