@@ -31,6 +31,9 @@ OF_THE_WHOLE = (
     "test_check_finds_nothing_wrong_and_counts",
     "test_everything_but_close_is_refused_after_close",
     "test_an_append_unless_something_is_marked_is_refused_once_it_is",
+    "test_the_receipt_of_a_namespace_marks_entries_and_records",
+    "test_vectors_of_two_embedders_in_one_write_are_refused_whole",
+    "test_twins_fail_as_the_sync_methods_do",
 )
 
 # Something is kept from the agent, so every operation is looked at; nothing of it is here.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ctxplug.errors import InvalidValueError
 
 PREFIX = "ctxplug"
-LONGEST = 24  # characters: the lines that hold it stay under 100
+LONGEST = 32  # characters of the distribution's: lines that hold a name stay under 100
 _NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 _RUNS = re.compile(r"[-_.]+")
 
@@ -48,9 +48,9 @@ def names_of(given: str) -> Names:
         raise _invalid(given, "says what the plugin does, such as 'support'")
     if not name[0].isalpha():
         raise _invalid(given, "begins with a letter, as functions are named for it")
-    if len(name) > LONGEST:
-        raise _invalid(given, f"has at most {LONGEST} characters, and this one has {len(name)}")
     whole = "-".join(parts if PREFIX in parts else (PREFIX, *parts))
+    if len(whole) > LONGEST:
+        raise _invalid(given, f"has at most {LONGEST} characters, and {whole!r} has {len(whole)}")
     names = Names(whole, whole.replace("-", "_"), name)
     if keyword.iskeyword(names.word):
         raise _invalid(given, "is no keyword of Python, as functions are named for it")

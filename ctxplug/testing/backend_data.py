@@ -157,6 +157,11 @@ def in_threads(work: Callable[[int], Any], count: int = THREADS) -> None:
     assert errors == []
 
 
+def elsewhere(work: Callable[[], Any]) -> None:
+    """Run `work` in another thread and raise what it raised."""
+    in_threads(lambda number: work(), 1)
+
+
 # -- strategies ----------------------------------------------------------------------
 
 KEYS = ["a", "a.b", "$.a", "$", "a[0]", "'", '"', "\n", "", "键", "version", "a\0b", "\ud800"]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from ctxplug.testing.backend_data import (
     TEXTS,
     THREADS,
     at,
+    elsewhere,
     fresh_namespace,
     in_threads,
     memory,
@@ -217,9 +217,7 @@ class LogLaws:
                 record = backend.get(NS, "m")
                 seen.extend((backend.head(STREAM), record.content if record else None))
 
-            thread = threading.Thread(target=look)
-            thread.start()
-            thread.join()
+            elsewhere(look)
             assert seen == [number, str(number)]
 
     # -- sessions ------------------------------------------------------------------------

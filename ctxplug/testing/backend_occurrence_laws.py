@@ -41,8 +41,9 @@ def lacks_keywords(backend: Backend) -> bool:
         lambda: backend.glance(EVERYTHING),
     ]
     for call in calls:
-        with pytest.raises(UnsupportedError):
+        with pytest.raises(UnsupportedError) as caught:
             call()
+        assert caught.value.capability == "keyword"
     return True
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from ctxplug.testing.backend_data import (
     START,
     STREAM,
     at,
+    elsewhere,
     memory,
     note,
     numbers,
@@ -183,15 +183,13 @@ class StoreLaws:
         backend.write(said("here", "here"))
         seen: list[Any] = []
 
-        def elsewhere() -> None:
+        def work() -> None:
             backend.write(said("there", "there"))
             seen.append(len(backend.read(STREAM)))
             seen.append(backend.count(Where(NS)))
             seen.append(backend.check().ok)
 
-        thread = threading.Thread(target=elsewhere)
-        thread.start()
-        thread.join()
+        elsewhere(work)
         assert seen == [2, 2, True]
 
     def test_the_async_twins_agree(self, backend: Backend) -> None:

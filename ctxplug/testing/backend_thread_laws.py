@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import pytest
 
 from ctxplug.errors import ClosedError, ConflictError, UnsupportedError
 from ctxplug.scope import Namespace
-from ctxplug.storage import Backend, Expect, Put, Stream, Touch, Where
+from ctxplug.storage import Backend, Expect, Op, Put, Stream, Touch, Where
 from ctxplug.testing.backend_data import (
     EACH,
     NS,
     START,
     STREAM,
     THREADS,
+    elsewhere,
     fresh_namespace,
     in_threads,
     memory,
@@ -194,9 +196,9 @@ async def _cancel_writes(backend: Backend, namespace: Namespace) -> None:
     for number in range(CANCELLED):
         name = f"s{number}"
         stream = Stream(namespace, name)
-        ops = [said("one", "x", stream), note(2, stream), said("three", "x", stream)]
-        ops_and_record = (*ops, Put(memory(name, namespace=namespace, session=name)))
-        task = asyncio.ensure_future(backend.awrite(*ops_and_record))
+        own = Put(memory(name, namespace=namespace, session=name))
+        ops: list[Op] = [said("one", "x", stream), note(2, stream), said("three", "x", stream), own]
+        task = asyncio.ensure_future(backend.awrite(*ops))
         for _ in range(number):
             await asyncio.sleep(0)
         task.cancel()
@@ -218,7 +220,7 @@ async def _cancel_units(backend: Backend) -> tuple[set[int], set[int]]:
         backend.write(note(number))
         ended.add(number)
 
-    tasks = [asyncio.ensure_future(backend.arun(lambda n=n: unit(n))) for n in range(MANY)]
+    tasks = [asyncio.ensure_future(backend.arun(partial(unit, n))) for n in range(MANY)]
     await asyncio.sleep(0)
     await asyncio.to_thread(one.wait, WAIT)
     for task in tasks:
@@ -236,8 +238,3 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         pause.wait(0.01)
-
-
-def elsewhere(work: Callable[[], Any]) -> None:
-    """Run `work` in another thread and raise what it raised."""
-    in_threads(lambda number: work(), 1)

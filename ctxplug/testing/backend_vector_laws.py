@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from ctxplug.testing.backend_data import (
     PROPERTY,
     START,
     at,
+    elsewhere,
     fresh_namespace,
     memory,
     note,
@@ -244,11 +244,11 @@ class VectorLaws:
         for i in range(20):
             backend.write(Put(memory(f"{i}"), "word"), embed(f"{i}", [1.0, i / 100, 0.0]))
             nearest: list[str] = []
-            thread = threading.Thread(
-                target=lambda into=nearest: into.extend(found(backend, [0.0, 1.0, 0.0], 1))
-            )
-            thread.start()
-            thread.join()
+
+            def look(into: list[str] = nearest) -> None:
+                into.extend(found(backend, [0.0, 1.0, 0.0], 1))
+
+            elsewhere(look)
             assert nearest == [f"{i}"]
 
     def test_the_async_twin_finds_the_same(self, backend: Backend) -> None:

@@ -10,17 +10,19 @@ Subclass it, override one fixture, and inherit the tests::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any, overload
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxplug.messages import Message, ToolCallPart
 from ctxplug.records import MemoryRecord
 from ctxplug.scoring.scorer import History, ImportanceScorer, Item
-from ctxplug.testing.histories import FEATURES, histories
+from ctxplug.testing.histories import FEATURES, START, histories
+from ctxplug.testing.suite import Suite, examples, from_threads, kind_of, not_overridden
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 ODD_TEXTS = (
@@ -33,16 +35,7 @@ ORIGINS = ("user", "assistant", "tool:search", "document", "elsewhere")
 
 QUICK = FEATURES - {"huge"}  # size has a test of its own
 
-# The fixture makes scorers that keep nothing between examples: that is what is tested.
-_ANY = settings(
-    deadline=None,
-    max_examples=30,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.differing_executors,
-        HealthCheck.too_slow,
-    ],
-)
+_ANY = examples(30)
 
 
 def records() -> st.SearchStrategy[MemoryRecord]:
@@ -63,18 +56,22 @@ def records() -> st.SearchStrategy[MemoryRecord]:
     )
 
 
-class ImportanceScorerSuite:
+class ImportanceScorerSuite(Suite):
     """The tests that every importance scorer passes; override the fixture `scorer`."""
 
     @pytest.fixture
     def scorer(self) -> ImportanceScorer:
         """Return the scorer under test."""
-        raise NotImplementedError("Override the fixture 'scorer' with the scorer to test.")
+        raise not_overridden("scorer", "the importance scorer")
 
     def test_it_has_a_name_and_a_score_method(self, scorer: ImportanceScorer) -> None:
         """A scorer is what the protocol says."""
-        assert isinstance(scorer, ImportanceScorer)
-        assert isinstance(scorer.name, str) and scorer.name
+        assert isinstance(scorer, ImportanceScorer), (
+            f"a {kind_of(scorer)} has no `name`, or no method score(item, now, history)"
+        )
+        assert isinstance(scorer.name, str) and scorer.name, (
+            f"the name is the full spec, such as 'recency:20', not {scorer.name!r}"
+        )
 
     @_ANY
     @given(
@@ -96,7 +93,8 @@ class ImportanceScorerSuite:
     ) -> None:
         """Rules 1 and 2 for memories."""
         history = _history([*messages, record])
-        assert _scores(scorer, [record], NOW, history) == _scores(scorer, [record], NOW, history)
+        first, again = (_scores(scorer, [record], NOW, history) for _ in range(2))
+        assert first == again, f"one memory was scored {first[0]}, and then {again[0]}"
 
     @_ANY
     @given(messages=histories(features=QUICK, max_turns=2), record=records())
@@ -109,7 +107,7 @@ class ImportanceScorerSuite:
         before = [item.to_dict() for item in items], dict(history.accesses), _plain(history)
         _scores(scorer, items, NOW, history)
         after = [item.to_dict() for item in items], dict(history.accesses), _plain(history)
-        assert before == after
+        assert before == after, "scoring changed an item, or the history"
 
     @pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
     def test_any_text_is_scored_without_a_history(
@@ -131,14 +129,83 @@ class ImportanceScorerSuite:
         others = [Message("user", "Lisbon 4711"), Message("assistant", "里斯本 4711")]
         _scores(scorer, [Message("user", "Lisbon 4711")], NOW, History(others))
 
+    def test_a_long_history_is_scored_in_few_passes(self, scorer: ImportanceScorer) -> None:
+        """Rule 4: a pass over all messages is made once, with `history.derived`."""
+        reads = {count: _reads(scorer, count) for count in (50, 400)}
+        assert reads[400] <= 12 * max(reads[50], 50), (
+            f"for 8 times the messages, {reads[400]} of them were read instead of {reads[50]}:"
+            " a pass over all for each item; make it once with history.derived(make)"
+        )
+
+    def test_nothing_is_kept_of_another_history(self, scorer: ImportanceScorer) -> None:
+        """Rule 2: what other users said decides about nothing here."""
+        said, others = conversation("里斯本", 12), conversation("Lisbon", 12)
+        before = _scores(scorer, said, NOW, _history(said))
+        _scores(scorer, others, NOW, _history(others))
+        after = _scores(scorer, said, NOW, _history(said))
+        assert before == after, "after another history it scores otherwise"
+
+    def test_it_scores_the_same_from_several_threads(self, scorer: ImportanceScorer) -> None:
+        """Windows of many users are made at once, with one scorer."""
+        said = [conversation("里斯本", 12), conversation("Lisbon", 12)]
+        expected = [_scores(scorer, messages, NOW, _history(messages)) for messages in said]
+
+        def scored(number: int) -> list[float]:
+            messages = said[number % 2]
+            return _scores(scorer, messages, NOW, _history(messages))
+
+        found = from_threads(scored)
+        assert found == expected * 4, "other threads got other scores"
+
+
+def conversation(subject: str, count: int) -> list[Message]:
+    """Return `count` messages about `subject`, the same each time."""
+    roles, times = ("user", "assistant"), [START + timedelta(minutes=n) for n in range(count)]
+    return [
+        Message(roles[n % 2], f"{subject} {n}: 订单 A{n % 5}.", id=f"m{n}", created_at=times[n])
+        for n in range(count)
+    ]
+
+
+class _Watched(Sequence[Message]):
+    """Messages that count how often one of them is read."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.reads = 0
+        self._messages = messages
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @overload
+    def __getitem__(self, place: int) -> Message: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Message]: ...
+    def __getitem__(self, place: Any) -> Any:
+        found = self._messages[place]
+        self.reads += len(found) if isinstance(place, slice) else 1
+        return found
+
+    def __iter__(self) -> Iterator[Message]:
+        return (self[n] for n in range(len(self)))
+
+
+def _reads(scorer: ImportanceScorer, count: int) -> int:
+    messages = conversation("Lisbon", count)
+    watched = _Watched(messages)
+    _scores(scorer, messages, NOW, History(watched))
+    return watched.reads
+
 
 def _scores(
     scorer: ImportanceScorer, items: Sequence[Item], now: datetime, history: History
 ) -> list[float]:
     found = [scorer.score(item, now, history) for item in items]
     for score in found:
-        assert isinstance(score, int | float) and not isinstance(score, bool), score
-        assert 0.0 <= score <= 1.0, score
+        assert isinstance(score, int | float) and not isinstance(score, bool), (
+            f"a score is a number, not {score!r}"
+        )
+        assert 0.0 <= score <= 1.0, f"a score is 0.0 to 1.0, not {score!r}"
     return found
 
 

@@ -206,8 +206,15 @@ def find_elsewhere(app: Sphinx, env: Any, node: Any, shown: Any) -> Any:
         here = node["refdoc"]
         there = app.builder.get_relative_uri(here, found.docname) + f"#{found.node_id}"
         link = nodes.reference("", "", internal=True, refuri=there, reftitle=ends[0])
-        return link + shown
+        link.append(shown)
+        return link
     return shown if node.get("softly") or _in_signature(node) else None
+
+
+def be_exact(app: Sphinx, doctree: nodes.document) -> None:
+    """Let no name stand for several things: `find_elsewhere` links it where it is one."""
+    for node in doctree.findall(addnodes.pending_xref):
+        node.attributes.pop("refspecific", None)
 
 
 def _in_signature(node: nodes.Node) -> bool:
@@ -254,6 +261,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-signature", tidy_signature)
     app.connect("autodoc-process-bases", show_bases)
     app.connect("autodoc-process-docstring", tidy_docstring)
+    app.connect("doctree-read", be_exact)
     app.connect("missing-reference", find_elsewhere)
     app.connect("env-check-consistency", check_names)
     app.connect("build-finished", finish)
