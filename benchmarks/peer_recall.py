@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import sqlite3
 import sys
@@ -212,23 +213,7 @@ def llamaindex_block(corpus: Corpus, embedder: Embedder, folder: Path) -> Search
 
 def mem0(corpus: Corpus, embedder: Embedder, folder: Path) -> Search:
     """mem0 without inference: what is added is kept as it is, and no model is called."""
-    os.environ["MEM0_TELEMETRY"] = "False"  # read when it is imported
-    os.environ["MEM0_DIR"] = str(folder / "mem0")
-    module = _module("mem0")
-    config = {
-        "vector_store": {
-            "provider": "qdrant",
-            "config": {
-                "path": str(folder / "qdrant"),
-                "on_disk": True,
-                "embedding_model_dims": embedder.dimension,
-            },
-        },
-        "embedder": {"provider": "langchain", "config": {"model": _langchain_embedding(embedder)}},
-        "llm": {"provider": "openai", "config": {"api_key": "never used"}},
-        "history_db_path": str(folder / "history.db"),
-    }
-    memory = module.Memory.from_config(config)
+    memory = mem0_memory(embedder, folder)
     ids = {}
     for item in corpus.items:
         added = memory.add(item.text, user_id="u", infer=False)
@@ -239,6 +224,23 @@ def mem0(corpus: Corpus, embedder: Embedder, folder: Path) -> Search:
         return [ids[hit["id"]] for hit in found["results"]]
 
     return search
+
+
+def mem0_memory(embedder: Embedder, folder: Path) -> Any:
+    """Return a mem0 memory that asks no model and no network."""
+    os.environ["MEM0_TELEMETRY"] = "False"  # these two are read when it is imported
+    os.environ["MEM0_DIR"] = str(folder / "mem0")
+    module = _module("mem0")
+    logging.getLogger("mem0").setLevel(logging.ERROR)  # what it lacks is said in the table
+    places = {"path": str(folder / "qdrant"), "on_disk": True}
+    vectors = {**places, "embedding_model_dims": embedder.dimension}
+    config = {
+        "vector_store": {"provider": "qdrant", "config": vectors},
+        "embedder": {"provider": "langchain", "config": {"model": _langchain_embedding(embedder)}},
+        "llm": {"provider": "openai", "config": {"api_key": "never used"}},
+        "history_db_path": str(folder / "history.db"),
+    }
+    return module.Memory.from_config(config)
 
 
 STORES: Mapping[str, Callable[[Corpus, Embedder, Path], Search]] = {

@@ -128,7 +128,7 @@ class Ctxplug(_Plain):
 class _LangChain(_Plain):
     def set_up(self) -> None:
         self.convert = _module("langchain_ctxplug")
-        self.counts: dict[int, int] = {}
+        self.counts: dict[Any, int] = {}
 
     def prepare(self, messages: Sequence[Message]) -> Any:
         return self.convert.from_messages(messages)
@@ -137,22 +137,15 @@ class _LangChain(_Plain):
         return list(self.convert.to_messages(sent))
 
     def count(self, messages: Any, **_: Any) -> int:
-        """Count messages, each object once; framing included."""
+        """Count messages, each once as it stands; framing included."""
         total = self.counter.request_tokens
         for message in messages:
-            if id(message) not in self.counts:
-                self.heard_of(message)
-            total += self.counts[id(message)]
+            key = (message.id, str(message.content))
+            if key not in self.counts:
+                (ours,) = self.convert.to_messages([message])
+                self.counts[key] = self.counter.count(ours)
+            total += self.counts[key]
         return total
-
-    def heard_of(self, message: Any) -> None:
-        (ours,) = self.convert.to_messages([message])
-        self.counts[id(message)] = self.counter.count(ours)
-
-    def hear(self, prepared: Any) -> None:
-        for message in prepared:
-            self.heard_of(message)
-        super().hear(prepared)
 
 
 class TrimMessages(_LangChain):
@@ -177,14 +170,10 @@ class Summarization(_LangChain):
         self.middleware = middleware.SummarizationMiddleware(
             models.FakeListChatModel(responses=["never asked"]),
             trigger=("tokens", room),
-            token_counter=self._fresh,
+            token_counter=self.count,
             summarizer=lambda messages: self.summary(self.convert.to_messages(messages)),
         )
         self.first: list[Any] = []
-
-    def _fresh(self, messages: Any, **_: Any) -> int:
-        """Count without memory of objects: the summarizer makes and drops some."""
-        return sum(map(self.counter.count, self.convert.to_messages(messages)))
 
     def hear(self, prepared: Any) -> None:
         self.first += [m for m in prepared if m.type == "system"]
@@ -204,12 +193,9 @@ class ContextEditing(_LangChain):
         self.types = _module("langchain.agents.middleware.types")
         room = self.budget - sum(map(self.counter.count, self.system))
         self.middleware = middleware.ContextEditingMiddleware(
-            edits=[middleware.ClearToolUsesEdit(trigger=room)], token_counter=self._fresh
+            edits=[middleware.ClearToolUsesEdit(trigger=room)], token_counter=self.count
         )
         self.first: list[Any] = []
-
-    def _fresh(self, messages: Any, **_: Any) -> int:
-        return sum(map(self.counter.count, self.convert.to_messages(messages)))
 
     def hear(self, prepared: Any) -> None:
         self.first += [m for m in prepared if m.type == "system"]
@@ -270,7 +256,8 @@ class SummaryBuffer(_LlamaIndex):
 
         def chat(messages: Any, **_: Any) -> Any:
             said = self.convert.to_messages(messages)
-            answer = llms.ChatMessage(role="assistant", content=self.summary(said))
+            text = self.summary(said[1:])  # the first is what the model is asked to do
+            answer = llms.ChatMessage(role="assistant", content=text)
             return llms.ChatResponse(message=answer)
 
         model = llms.MockLLM()

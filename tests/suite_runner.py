@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import seed
 
-
 FAILURES = (Exception, pytest.fail.Exception)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import inspect
 import io
@@ -11,12 +10,12 @@ import subprocess
 import sys
 import tomllib
 import types
-from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+from source_rules import code_from_data, sizes
 
 import ctxplug
 from ctxplug import hookspecs
@@ -31,8 +30,6 @@ DOCUMENTS = [
     *(p for p in sorted((ROOT / "docs").glob("*.md")) if not p.name.startswith(OF_INTEGRATIONS)),
 ]
 
-MAX_MODULE_LINES = 300
-MAX_FUNCTION_LINES = 40
 # Name the file or "file:function", its own limit, and why it is better whole than split.
 LONGER: dict[str, int] = {
     "agent_memory.py": 700,  # the front door: every verb of the contract with its a-twin
@@ -54,8 +51,6 @@ LONGER: dict[str, int] = {
     "storage/sqlite/backend.py": 465,  # one short method for each verb of the law
 }
 HOOKS = sorted(n for n, f in vars(hookspecs).items() if hasattr(f, "ctxplug_spec"))
-CODE_MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "cloudpickle", "jsonpickle"}
-CODE_CALLS = {"eval", "exec", "compile", "__import__"}
 # Written so that this file does not match itself.
 FORBIDDEN = re.compile(
     r"(?<![\w.~-])/(?:work|root|tmp|home|Users|opt/pypi)(?=/|\b)(?![-\w])"
@@ -188,42 +183,16 @@ def test_no_file_that_records_download_addresses_is_tracked() -> None:
 # -- code --------------------------------------------------------------------------
 
 
-def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, int]]:
-    for node in ast.iter_child_nodes(tree):
-        name = prefix
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            name = f"{prefix}.{node.name}".lstrip(".")
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
-            yield name, node.end_lineno - node.lineno + 1
-        yield from _functions(node, name)
-
-
 def test_modules_and_functions_are_short() -> None:
-    long, spared = [], set()
-    for path in MODULES:
-        name = path.relative_to(SOURCE).as_posix()
-        text = path.read_text(encoding="utf-8")
-        sizes = [(name, len(text.splitlines()), MAX_MODULE_LINES)]
-        sizes += [(f"{name}:{f}", n, MAX_FUNCTION_LINES) for f, n in _functions(ast.parse(text))]
-        spared |= {what for what, n, limit in sizes if n > limit and what in LONGER}
-        long += [f"{what}: {n} lines" for what, n, limit in sizes if n > LONGER.get(what, limit)]
-    assert not long
+    named = [(path, path.relative_to(SOURCE).as_posix()) for path in MODULES]
+    every = [size for path, name in named for size in sizes(path, name)]
+    assert not [f"{what}: {n} lines" for what, n, limit in every if n > LONGER.get(what, limit)]
+    spared = {what for what, n, limit in every if n > limit and what in LONGER}
     assert set(LONGER) == spared, "an exception that is not needed any more goes"
 
 
 def test_no_code_is_made_from_data() -> None:
-    found = []
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names: list[str] = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names if alias.name in CODE_MODULES]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module] if node.module in CODE_MODULES else []
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                names = [node.func.id] if node.func.id in CODE_CALLS else []
-            line = getattr(node, "lineno", 0)
-            found += [f"{path.relative_to(SOURCE)}:{line}: {name}" for name in names]
+    found = [(str(path.relative_to(SOURCE)), *w) for path in MODULES for w in code_from_data(path)]
     assert not found
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from wrong_isolation import WRONG, ErasesByTheFirstLabel, ListsSessionsOfAll
 
 from ctxplug import AgentMemory
-from ctxplug.storage import Backend, Where
+from ctxplug.storage import Backend
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.storage.sqlite import SqliteBackend
 from ctxplug.testing import IsolationSuite
-from ctxplug.testing.isolation_calls import CALLS
+from ctxplug.testing.isolation_world import ENGLISH, OTHERS
 
 
 @pytest.mark.slow
@@ -34,61 +36,78 @@ class TestSqlite(IsolationSuite):
 # -- the suite itself ----------------------------------------------------------------------
 
 
-def run_suite(backend: Backend, names: tuple[str, ...] = tuple(CALLS)) -> None:
-    suite = IsolationSuite()
-    suite.test_every_public_method_has_a_call()
-    for name in names:
-        suite.test_no_method_shows_or_changes_another_namespace(backend, name)
+def caught(backend: Backend, *names: str) -> pytest.ExceptionInfo[AssertionError]:
+    """Return how the suite fails on the calls `names`."""
+    with backend, pytest.raises(AssertionError) as failure:
+        for name in names:
+            IsolationSuite().test_no_method_shows_or_changes_another_namespace(backend, name)
+    return failure
 
 
 def test_a_method_without_a_call_fails_the_suite(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AgentMemory, "look_around", lambda self: None, raising=False)
-    with InMemoryBackend() as backend, pytest.raises(AssertionError, match="look_around"):
-        run_suite(backend)
-
-
-def everywhere(backend: Backend, method: str, where: Where, *args: Any, **options: Any) -> Any:
-    """Call a method of the in-memory backend as if its namespace were all of them."""
-    plain = getattr(InMemoryBackend, method)
-    found: Any = 0 if method == "count" else []
-    for namespace in backend.namespaces():
-        here = Where(**{f: getattr(where, f) for f in Where.__slots__ if f != "namespace"},
-                     namespace=namespace)  # fmt: skip
-        found = found + plain(backend, here, *args, **options)
-    return found
+    with pytest.raises(AssertionError, match="look_around"):
+        IsolationSuite().test_every_public_method_has_a_call()
 
 
 @pytest.mark.parametrize(
-    ("method", "shown_by"),
-    [
-        ("find", "memories"),
-        ("count", "stats"),
-        ("glance", "recall"),
-    ],
+    ("wrong", "verb"), WRONG, ids=[f"{wrong.__name__}-{verb}" for wrong, verb in WRONG]
 )
-def test_a_planted_missing_predicate_is_caught(method: str, shown_by: str) -> None:
-    def leaky(self: Backend, where: Where, *args: Any, **options: Any) -> Any:
-        return everywhere(self, method, where, *args, **options)
-
-    leaking = type("Leaking", (InMemoryBackend,), {method: leaky})
-    with leaking() as backend, pytest.raises(AssertionError):
-        run_suite(backend, (shown_by,))
+def test_a_backend_that_leaks_in_one_verb_is_caught(wrong: type[Backend], verb: str) -> None:
+    caught(wrong(), verb)
 
 
-def test_a_planted_write_into_another_namespace_is_caught() -> None:
-    class Leaking(InMemoryBackend):
-        def write(self, *ops: Any) -> list[int]:
-            from dataclasses import replace
+@pytest.mark.parametrize("verb", sorted({verb for _, verb in WRONG}))
+def test_what_leaks_nothing_is_not_caught(verb: str) -> None:
+    with InMemoryBackend() as backend:
+        IsolationSuite().test_no_method_shows_or_changes_another_namespace(backend, verb)
 
-            from ctxplug.storage import Delete
 
-            spread = [
-                replace(op, namespace=namespace)
-                for op in ops
-                if isinstance(op, Delete)
-                for namespace in self.namespaces()
-            ]
-            return [*super().write(*ops, *spread)][: len(ops)]
+def test_what_is_open_to_others_when_a_memory_opens_is_caught() -> None:
+    with ListsSessionsOfAll() as backend, pytest.raises(AssertionError):
+        IsolationSuite().test_opening_shows_nothing_of_another_namespace(backend)
 
-    with Leaking() as backend, pytest.raises(AssertionError):
-        run_suite(backend, ("forget",))
+
+def test_an_erasure_that_takes_its_neighbours_is_caught() -> None:
+    with ErasesByTheFirstLabel() as backend, pytest.raises(AssertionError):
+        IsolationSuite().test_what_others_erase_leaves_ours(backend, OTHERS[2])
+
+
+def test_an_answer_that_is_kept_for_all_namespaces_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recall, kept = AgentMemory.recall, dict[str, Any]()
+
+    def cached(self: AgentMemory, query: str, **options: Any) -> Any:
+        key = f"{query} {options}"  # the namespace is missing
+        return kept.setdefault(key, recall(self, query, **options))
+
+    with InMemoryBackend() as backend:
+        IsolationSuite().test_what_others_asked_before_is_not_told_to_us(backend)
+    monkeypatch.setattr(AgentMemory, "recall", cached)
+    with InMemoryBackend() as backend, pytest.raises(AssertionError, match="recall told us"):
+        IsolationSuite().test_what_others_asked_before_is_not_told_to_us(backend)
+
+
+def test_a_memory_that_remembers_for_all_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leak of the memory itself, over a store that has none."""
+    extend, said = AgentMemory.extend, list[Any]()
+
+    def extend_all(self: AgentMemory, messages: Any) -> Any:
+        said.extend(messages)
+        return extend(self, messages)
+
+    monkeypatch.setattr(AgentMemory, "extend", extend_all)
+    monkeypatch.setattr(AgentMemory, "messages", lambda self: list(said))
+    assert ENGLISH in str(caught(InMemoryBackend(), "messages").value)
+
+
+def test_a_number_that_depends_on_others_is_caught() -> None:
+    """No text of theirs is told, but how many they are."""
+
+    class TellsInReceipts(InMemoryBackend):
+        def erase(self, namespace: Any) -> Any:
+            receipt = super().erase(namespace)
+            return replace(receipt, records=receipt.records + len(self.namespaces()))
+
+    caught(TellsInReceipts(), "erase")

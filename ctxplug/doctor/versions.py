@@ -6,7 +6,6 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
-
 from typing import TYPE_CHECKING
 
 from ctxplug.doctor.finding import Finding, ok, problem, warning
@@ -99,7 +98,7 @@ def _ours(found: Iterable[Distribution] | None) -> dict[str, Distribution]:
     ours: dict[str, Distribution] = {}
     for one in distributions() if found is None else found:
         name = str(one.metadata["Name"])
-        if one.metadata.get("Author") == AUTHOR:
+        if one.metadata.get_all("Author") == [AUTHOR]:
             ours.setdefault(name, one)
     return ours
 

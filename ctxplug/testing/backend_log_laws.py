@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctxplug.errors import ConflictError, InvalidValueError
@@ -97,6 +98,8 @@ class LogLaws:
         kinds=st.none() | st.lists(st.sampled_from("pqrs"), max_size=2),
         pinned=st.none() | st.booleans(),
     )
+    @example([("p", False), ("q", True)] * 4, 0, None, 2, False, ["q"], None)
+    @example([("p", False), ("q", True)] * 4, 1, 8, 2, True, ["p"], False)
     def test_read_agrees_with_a_list(
         self,
         backend: Backend,
@@ -244,7 +247,7 @@ class LogLaws:
             seen.append(getattr(backend.get(NS, "m"), "metadata", None))
             return seen
 
-        before = spoil()
+        before = deepcopy(spoil())
         for mapping in spoil():
             mapping["spoilt"] = True
             mapping.get("list", []).append("spoilt")

@@ -258,3 +258,18 @@ CALLS: dict[str, Callable[[], list[Arguments]]] = {
 OPENING = {"open", "aopen"}
 # What these return counts the whole store, by their nature: only canaries are looked for.
 OF_THE_STORE = {"check"}
+# What two namespaces ask in turn, in the same words.
+READING = (
+    "messages",
+    "context",
+    "recall",
+    "memories",
+    "search_archive",
+    "expand",
+    "sessions",
+    "stats",
+    "session.log",
+    "tools.list",
+    "trace.steps",
+    "usage.report",
+)

@@ -30,7 +30,14 @@ import pytest
 from ctxplug import AgentMemory
 from ctxplug.errors import CtxplugError
 from ctxplug.storage import Backend
-from ctxplug.testing.isolation_calls import CALLS, OF_THE_STORE, OPENING, ROOMS, Arguments
+from ctxplug.testing.isolation_calls import (
+    CALLS,
+    OF_THE_STORE,
+    OPENING,
+    READING,
+    ROOMS,
+    Arguments,
+)
 from ctxplug.testing.isolation_world import (
     CANARIES,
     ENGLISH,
@@ -41,6 +48,7 @@ from ctxplug.testing.isolation_world import (
     fill_others,
     fill_own,
     open_own,
+    open_theirs,
     spilled,
 )
 
@@ -69,7 +77,10 @@ class IsolationSuite:
     @pytest.fixture
     def backend(self) -> Iterator[Backend]:
         """Yield an open, empty backend."""
-        raise NotImplementedError("override the fixture `backend` and yield an empty backend")
+        raise NotImplementedError(
+            f"Override the fixture `backend` of {type(self).__name__} and yield an open, empty"
+            " backend; ctxplug.testing.isolation_suite shows how."
+        )
 
     def test_every_public_method_has_a_call(self) -> None:
         public = set(public_methods())
@@ -96,8 +107,7 @@ class IsolationSuite:
         assert [contents(backend, namespace) for namespace in OTHERS] == before
         for one, other in zip(alone, among, strict=True):
             for text in (one[0], other[0]):
-                found = [canary for canary in CANARIES if canary in text]
-                assert not [c for c in found if c not in _given(name)], text
+                assert _canaries(text) <= _given(name), text
             if name not in OF_THE_STORE:
                 assert other[0] == one[0]
                 assert other[1] == pytest.approx(one[1], rel=0.01, abs=0.01)
@@ -129,6 +139,19 @@ class IsolationSuite:
         assert [contents(backend, namespace) for namespace in OTHERS] == before
         assert OWN not in backend.namespaces()
 
+    def test_what_others_asked_before_is_not_told_to_us(self, backend: Backend) -> None:
+        """Neither is kept for all what was computed for one."""
+        fill_own(backend)
+        fill_others(backend)
+        with open_theirs(backend) as theirs, open_own(backend, Recorder()) as ours:
+            for name in READING:
+                for args, options in CALLS[name]():
+                    if _canaries(spilled([args, options])[0]):
+                        continue  # what a question says may be in its answer
+                    _called(theirs, name, args, options)
+                    text, _ = spilled(_called(ours, name, args, options))
+                    assert not _canaries(text), f"{name} told us what another holds: {text}"
+
     @pytest.mark.parametrize("other", OTHERS, ids=ascii)
     def test_what_others_erase_leaves_ours(self, backend: Backend, other: Any) -> None:
         fill_own(backend)
@@ -143,6 +166,10 @@ class IsolationSuite:
 def _given(name: str) -> set[str]:
     """Return the canaries that a call itself brings in: a query, a filter, an id."""
     text, _ = spilled([[args, options] for args, options in CALLS[name]()])
+    return _canaries(text)
+
+
+def _canaries(text: str) -> set[str]:
     return {canary for canary in CANARIES if canary in text}
 
 
@@ -150,19 +177,26 @@ def _run(backend: Backend, name: str, calls: list[Arguments]) -> tuple[str, list
     """Return all that calling `name` returned, raised and told."""
     recorder = Recorder()
     memory = open_own(backend, recorder)
-    room, _, verb = name.rpartition(".")
-    results: list[Any] = [repr(memory)]
-    member = getattr(getattr(memory, room) if room else memory, verb)
-    results.append(member)
-    for args, options in calls:
-        try:
-            results.append(_result(member, args, options))
-        except CtxplugError as exc:
-            results.append(exc)
+    results: list[Any] = [repr(memory), _member(memory, name)]
+    results += [_called(memory, name, args, options) for args, options in calls]
     with suppress(CtxplugError):
         memory.close()
     told = [[event.kind, event.scope, event.data] for event in recorder.events]
     return spilled([results, told])
+
+
+def _member(memory: AgentMemory, name: str) -> Any:
+    """Return the method or property `name`, of the memory or of one of its rooms."""
+    room, _, verb = name.rpartition(".")
+    return getattr(getattr(memory, room) if room else memory, verb)
+
+
+def _called(memory: AgentMemory, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Return what calling `name` returned or raised."""
+    try:
+        return _result(_member(memory, name), args, options)
+    except CtxplugError as exc:
+        return exc
 
 
 def _result(method: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -99,6 +99,11 @@ def open_own(backend: Backend, recorder: Recorder) -> AgentMemory:
     )
 
 
+def open_theirs(backend: Backend) -> AgentMemory:
+    """Open another namespace, as its owner."""
+    return _open(backend, OTHERS[1], THEIR_SESSION, None)
+
+
 def fill_own(backend: Backend) -> None:
     """Write a small life to the namespace under test."""
     with open_own(backend, Recorder()) as memory:
@@ -154,7 +159,7 @@ def _closed(namespace: Namespace) -> Append:
     return Append(stream=stream, kind="rule", body=body, created_at=LONG_AGO)
 
 
-def _open(backend: Backend, namespace: Namespace, session: str, agent: str) -> AgentMemory:
+def _open(backend: Backend, namespace: Namespace, session: str, agent: str | None) -> AgentMemory:
     return AgentMemory.open(
         backend,
         namespace=namespace,

@@ -25,21 +25,29 @@ from ctxplug.compression import CompressionStrategy, Unit, total
 from ctxplug.context.law import broken_law
 from ctxplug.messages import Message
 from ctxplug.testing.histories import START, histories
-from ctxplug.testing.strategy_data import CHINESE as CHINESE
-from ctxplug.testing.strategy_data import COUNTER as COUNTER
-from ctxplug.testing.strategy_data import LOG as LOG
-from ctxplug.testing.strategy_data import ODD_TEXTS as ODD_TEXTS
-from ctxplug.testing.strategy_data import PROSE as PROSE
-from ctxplug.testing.strategy_data import QUICK as QUICK
-from ctxplug.testing.strategy_data import RESULTS as RESULTS
-from ctxplug.testing.strategy_data import ROWS as ROWS
-from ctxplug.testing.strategy_data import called as called
-from ctxplug.testing.strategy_data import ref as ref
-from ctxplug.testing.strategy_data import tools_for_tests as tools_for_tests
-from ctxplug.testing.strategy_data import units_of as units_of
-from ctxplug.testing.strategy_data import working_histories as working_histories
+from ctxplug.testing.strategy_data import (
+    COUNTER,
+    ODD_TEXTS,
+    PROSE,
+    QUICK,
+    RESULTS,
+    called,
+    ref,
+    tools_for_tests,
+    units_of,
+    working_histories,
+)
 from ctxplug.testing.strategy_laws import StrategyLaws, said
 from ctxplug.testing.suite import examples, not_overridden
+
+__all__ = [
+    "RESULTS",
+    "CompressionStrategySuite",
+    "called",
+    "check_law",
+    "tools_for_tests",
+    "units_of",
+]
 
 _ANY = examples(40)
 

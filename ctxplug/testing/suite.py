@@ -121,6 +121,17 @@ def _switching_often() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Fail with a sentence where what is tested raises at `what`."""
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as exc:
+        raise AssertionError(f"it has to take {what}, and raised {exc!r:.200}") from exc
+
+
 def kind_of(value: Any) -> str:
     """Return the name of a value's type, for messages."""
     return type(value).__name__

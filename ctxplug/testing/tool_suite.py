@@ -26,6 +26,7 @@ import pytest
 
 from ctxplug.agent_memory import AgentMemory
 from ctxplug.errors import InvalidToolError, ToolArgumentsError
+from ctxplug.plugins import Plugins
 from ctxplug.testing.suite import Suite, from_threads, not_overridden
 from ctxplug.testing.tool_arguments import examples_of, with_text
 from ctxplug.tools import Tool, ToolRun
@@ -73,7 +74,7 @@ class ToolSuite(Suite):
 
     def test_its_schema_is_one_that_models_accept(self, tool: Any) -> None:
         """A JSON Schema of an object whose names are of letters, digits, _ . and -."""
-        from jsonschema import Draft202012Validator, SchemaError
+        from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped]
 
         tool = made(tool)
         try:
@@ -188,7 +189,11 @@ class ToolSuite(Suite):
 def _users(tool: Any) -> Iterator[tuple[Call, Call]]:
     """Yield what runs the tool for each of two users of one store."""
     tool = made(tool)
-    with AgentMemory.open("memory:", namespace="acme/alice", session="trip") as alice:
+    # Without entry points: the plugin that offers this tool is installed where it is tested.
+    plugins = Plugins(load_entry_points=False, environ={})
+    with AgentMemory.open(
+        "memory:", namespace="acme/alice", session="trip", plugins=plugins
+    ) as alice:
         alice.tools.add(tool)
         other = alice.beside(namespace="acme/陈伟", session="trip")
         yield (
@@ -230,10 +235,7 @@ def _fits(tool: Tool, arguments: Mapping[str, Any]) -> bool:
 def _misfits(tool: Tool, arguments: Arguments) -> Iterator[Any]:
     yield from ("[]", '"text"', "{", "null")
     for given in arguments[:1]:
-        yield from ({k: v for k, v in given.items() if k != name} for name in _required(tool))
+        required = tool.schema.get("required", ())
+        yield from ({k: v for k, v in given.items() if k != name} for name in required)
         if tool.schema.get("additionalProperties", True) is False:
             yield {**given, "no_such_parameter": 1}
-
-
-def _required(tool: Tool) -> Sequence[str]:
-    return tool.schema.get("required", ())

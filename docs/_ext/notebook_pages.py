@@ -22,7 +22,7 @@ def as_markdown(notebook: str) -> str:
         if cell["cell_type"] == "markdown":
             parts.append(source)
         elif cell["cell_type"] == "code" and source.strip():
-            parts.append(_fenced(source, "python"))
+            parts.append(_fenced(source, "sh" if source.startswith("!") else "python"))
             parts += _outputs(cell.get("outputs", []))
     return "\n\n".join(parts) + "\n"
 

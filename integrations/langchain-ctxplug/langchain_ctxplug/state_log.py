@@ -24,7 +24,7 @@ from langchain_core.messages import BaseMessage
 from ctxplug import AgentMemory, Message
 from ctxplug.context.window import ContextWindow
 from ctxplug.storage import Delete, Stream, Where
-from langchain_ctxplug.answers import is_answer
+from ctxplug.tools.memory_answers import is_answer
 from langchain_ctxplug.background import Background, Pending
 from langchain_ctxplug.continuing import Known, continued
 from langchain_ctxplug.marks import digests, mark_of, marked

@@ -6,7 +6,6 @@ is no part of a schema: a model cannot choose it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -14,13 +13,20 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from ctxplug import AgentMemory
-from ctxplug.compression.cutting import cut
 from ctxplug.errors import CtxplugError, InvalidValueError
 from ctxplug.recall.recalled import Recalled
-from langchain_ctxplug.answers import FORGOT, HEAD, NOTHING, REMEMBERED, is_answer
+from ctxplug.tools.memory_answers import (
+    BY_MODEL,
+    FORGOT,
+    RECALL_TOKENS,
+    REMEMBERED,
+    found,
+    shown,
+)
+from ctxplug.tools.memory_schemas import DESCRIPTIONS, Expand, Forget, Recall, Remember
 from langchain_ctxplug.runs import HasMemory, Memories, Run
 from langchain_ctxplug.tool_conversion import (
     as_function,
@@ -37,47 +43,6 @@ __all__ = [
     "registered_tools",
     "tools_plugin",
 ]
-
-RECALL_TOKENS = 2_000
-BY_MODEL = "assistant"  # the origin of what a model remembers: trusted as the model is
-MOST_LOOKED_AT = 800  # records, for those that are no answers of these tools
-
-
-class Remember(BaseModel):
-    """What `remember` takes."""
-
-    content: str = Field(description="What to remember, as a statement that stands alone.")
-    kind: str = Field("fact", description="Such as fact, preference, decision or task.")
-    importance: float = Field(0.5, ge=0, le=1, description="0.0 to 1.0.")
-    tags: list[str] = Field(default_factory=list, description="Words to find it by.")
-    replaces: list[str] = Field(
-        default_factory=list, description="Ids of memories that no longer hold because of this."
-    )
-
-
-class Recall(BaseModel):
-    """What `recall` takes."""
-
-    query: str = Field(description="What to look for, in words that may have been used.")
-    k: int = Field(5, ge=1, le=50, description="How many records at most.")
-    kinds: list[str] | None = Field(
-        None, description='Only these kinds; "message" is what was said in conversations.'
-    )
-    since: str | None = Field(None, description="Only from this date on, such as 2026-01-31.")
-    until: str | None = Field(None, description="Only before this date.")
-
-
-class Forget(BaseModel):
-    """What `forget` takes."""
-
-    memory_id: str = Field(description="The id of the memory, as recall shows it.")
-
-
-class Expand(BaseModel):
-    """What `expand` takes."""
-
-    ref: str = Field(description='The reference in a shortened part, such as "@12" or "@3-40".')
-    start: int = Field(0, ge=0, description="The character to go on from.")
 
 
 def memory_tools(
@@ -119,7 +84,7 @@ class _Tools:
         self._recall_tokens = recall_tokens
 
     def tool(self, name: str) -> BaseTool:
-        schema, description, ask, answer = _SPECS[name]
+        schema, ask, answer = _SPECS[name]
 
         def call(config: RunnableConfig, **given: Any) -> Any:
             with _Told():
@@ -137,7 +102,7 @@ class _Tools:
             call,
             acall,
             name=name,
-            description=description,
+            description=DESCRIPTIONS[name],
             args_schema=schema,
             response_format="content_and_artifact" if name == "recall" else "content",
             handle_tool_error=True,
@@ -146,10 +111,10 @@ class _Tools:
     def _said(
         self, answer: Callable[..., str], memory: AgentMemory, given: dict[str, Any], got: Any
     ) -> Any:
-        if answer is not _shown:
+        if answer is not shown:
             return answer(got, given)
         artifact = [_plain(one) for one in got]
-        return _shown(got, memory, self._recall_tokens), artifact
+        return shown(got, memory.counter, self._recall_tokens), artifact
 
 
 class _Told:
@@ -170,24 +135,7 @@ def _ask_remember(
 
 
 def _ask_recall(memory: AgentMemory, query: str, **filters: Any) -> Callable[[], Any]:
-    return partial(_found, memory, query, **filters)
-
-
-def _found(memory: AgentMemory, query: str, *, k: int = 5, **filters: Any) -> list[Recalled]:
-    """Return the best `k` records without what these tools answered in the conversation."""
-    asked = k
-    while True:
-        found = memory.recall(query, k=asked, **filters)
-        kept = [one for one in found if not _is_answer(one)]
-        if len(kept) >= k or len(found) < asked or asked >= MOST_LOOKED_AT:
-            return kept[:k]
-        asked *= 4
-
-
-def _is_answer(one: Recalled) -> bool:
-    record = one.record
-    is_result = record.kind == "message" and record.origin.startswith("tool")
-    return is_result and is_answer(record.content)
+    return partial(found, memory, query, **filters)
 
 
 def _ask_forget(memory: AgentMemory, memory_id: str) -> Callable[[], Any]:
@@ -210,65 +158,13 @@ def _expanded(text: str, given: Mapping[str, Any]) -> str:
     return text
 
 
-def _shown(found: Sequence[Recalled], memory: AgentMemory, tokens: int) -> str:
-    """Return records as JSON lines in at most about `tokens`; no text can leave its line."""
-    if not found:
-        return NOTHING
-    counter = memory.counter
-    left = tokens - counter.count_text(HEAD)
-    lines = [HEAD]
-    for n, one in enumerate(found):
-        share = max(left // (len(found) - n), 0)
-        line = _line(one, one.record.content)
-        if counter.count_text(line) > share:
-            frame = counter.count_text(_line(one, ""))
-            line = _line(one, cut(one.record.content, max(share - frame, 16), counter))
-        lines.append(line)
-        left -= counter.count_text(line)
-    return "\n".join(lines)
-
-
-def _line(one: Recalled, content: str) -> str:
-    record = one.record
-    said = {
-        "id": record.id,
-        "kind": record.kind,
-        "from": record.origin,
-        "trust": record.trust,
-        "at": record.created_at.date().isoformat(),
-        "text": content,
-    }
-    return json.dumps(said, ensure_ascii=False)
-
-
 def _plain(one: Recalled) -> dict[str, Any]:
     return {"score": one.score, "why": dict(one.why), "record": one.record.to_dict()}
 
 
-_SPECS: Mapping[str, tuple[type[BaseModel], str, Callable[..., Any], Callable[..., str]]] = {
-    "remember": (
-        Remember,
-        "Remember something for later conversations: a fact, a preference, a decision.",
-        _ask_remember,
-        _remembered,
-    ),
-    "recall": (
-        Recall,
-        "Search what was remembered and said, in this and earlier conversations.",
-        _ask_recall,
-        _shown,
-    ),
-    "forget": (
-        Forget,
-        "Forget one memory for good, by its id. To say that a fact has changed, use remember"
-        " with `replaces`.",
-        _ask_forget,
-        _forgotten,
-    ),
-    "expand": (
-        Expand,
-        "Show in full what a shortened part of the conversation said.",
-        _ask_expand,
-        _expanded,
-    ),
+_SPECS: Mapping[str, tuple[type[BaseModel], Callable[..., Any], Callable[..., str]]] = {
+    "remember": (Remember, _ask_remember, _remembered),
+    "recall": (Recall, _ask_recall, shown),
+    "forget": (Forget, _ask_forget, _forgotten),
+    "expand": (Expand, _ask_expand, _expanded),
 }

@@ -15,7 +15,6 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from langchain_ctxplug.answers import HEAD
 from langchain_ctxplug.middleware import CtxplugMiddleware
 from langchain_ctxplug.tools import Run, memory_tools
 from langgraph.checkpoint.memory import InMemorySaver
@@ -23,6 +22,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError
 from ctxplug.messages import ToolCallPart, ToolResultPart
+from ctxplug.tools.memory_answers import HEAD
 
 
 class Scripted(GenericFakeChatModel):

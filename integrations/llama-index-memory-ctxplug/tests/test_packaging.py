@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import json
-import re
 import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +18,6 @@ ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "pyproject.toml"
 NAMESPACE = ROOT / "src" / "llama_index"
 MODULES = sorted([*PACKAGE.rglob("*.py"), *NAMESPACE.rglob("*.py")])
-MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 40
-OTHERS = ("ctxplug", "llama_index", "pydantic", "workflows")
 
 
 def run(code: str) -> str:
@@ -96,80 +90,12 @@ def test_a_type_checker_knows_every_name_and_no_other(tmp_path: Path) -> None:
 # -- what it is made of --------------------------------------------------------------------
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for path in MODULES:
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
-
-
-def imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module:
-        return [f"{node.module}.{alias.name}" for alias in node.names]
-    return []
-
-
-def test_only_public_names_are_imported() -> None:
-    private = [
-        f"{path.name}:{node.lineno}: {name}"
-        for path, tree in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in imported(node)
-        if name.startswith(OTHERS) and re.search(r"\._(?!_)", f".{name}")
-    ]
-    assert not private
-
-
-def own(tree: ast.Module) -> set[str]:
-    """Return the private names that a module gives to what is its own."""
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found.add(node.target.id)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            found |= {node.attr} if isinstance(node.value, ast.Name) else set()
-    return found
-
-
-# Where LlamaIndex has no public way: what an agent asks, and how it tells its tools.
-HOOKS = {"_get_llm_response", "_get_tool_descriptions"}
-
-
-def test_nobody_s_private_attributes_are_used() -> None:
-    private = [
-        f"{path.name}:{node.lineno}: {ast.unparse(node)}"
-        for path, tree in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr)
-        if node.attr not in own(tree) | HOOKS
-        if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
-    ]
-    assert not private
-
-
-def test_every_import_is_a_declared_dependency() -> None:
-    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    names = {re.split(r"[\[<>=~!, ]", one)[0].replace("-", "_") for one in project["dependencies"]}
-    assert names == {"ctxplug", "llama_index_core"}
-    names |= {"ctxplug_llamaindex", "llama_index", "pydantic"}  # llama-index-core's own
-    found = {
-        name.partition(".")[0]
-        for _, tree in trees()
-        for node in ast.walk(tree)
-        for name in imported(node)
-    }
-    assert found - set(sys.stdlib_module_names) <= names
-
-
 def test_it_is_named_and_pinned_as_llamaindex_s_packages_are() -> None:
     data = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
     project, hub = data["project"], data["tool"]["llamahub"]
     assert project["name"] == "llama-index-memory-ctxplug"
     assert project["version"] == version("ctxplug")
-    assert "llama-index-core>=0.13,<0.15" in project["dependencies"]
+    assert "llama-index-core>=0.14.8,<0.15" in project["dependencies"]
     module = import_module(hub["import_path"])
     assert set(hub["class_authors"]) <= set(module.__all__)
 
@@ -195,18 +121,3 @@ def test_the_wheel_holds_both_packages_and_their_marks(tmp_path: Path) -> None:
     } <= names
     assert not {"llama_index/__init__.py", "llama_index/memory/__init__.py"} & names
     assert not [name for name in names if "test" in name]
-
-
-def test_no_code_is_made_from_data_and_modules_are_short() -> None:
-    long = []
-    for path, tree in trees():
-        lines = len(path.read_text(encoding="utf-8").splitlines())
-        long += [f"{path.name}: {lines}"] if lines > MAX_MODULE_LINES else []
-        for node in ast.walk(tree):
-            assert not {n.partition(".")[0] for n in imported(node)} & {"pickle", "marshal", "dill"}
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                assert node.func.id not in {"eval", "exec", "compile", "__import__"}, path.name
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
-                size = node.end_lineno - node.lineno + 1
-                long += [f"{path.name}:{node.name}"] if size > MAX_FUNCTION_LINES else []
-    assert not long, json.dumps(long, indent=1)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ctxplug_llamaindex.answers import HEAD, NOTHING
 from ctxplug_llamaindex.async_chat_store import CtxplugAsyncChatStore
 from ctxplug_llamaindex.memory import CtxplugMemory
 from ctxplug_llamaindex.memory_block import CtxplugMemoryBlock
@@ -23,6 +22,7 @@ from llama_index.core.tools import FunctionTool, ToolMetadata
 from ctxplug import AgentMemory
 from ctxplug.errors import CtxplugError, InvalidValueError, NotFoundError
 from ctxplug.messages import ToolCallPart, ToolResultPart
+from ctxplug.tools.memory_answers import HEAD, NOTHING
 
 # LlamaIndex's agents use what pydantic has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")

@@ -15,9 +15,7 @@ from ctxplug_pii.shadow import AFTER, BEFORE
 
 Group = tuple[int, int]  # where digits that stand together begin and end
 
-_RUN = re.compile(
-    r"(?<![0-9A-Za-z_\0])(?<![0-9][.,])[0-9]++(?:[ -][0-9]++)*+(?![A-Za-z_\0]|\.[0-9])"
-)
+_RUN = re.compile(r"(?<![0-9A-Za-z_\0])(?<![0-9]\.)[0-9]++(?:[ -][0-9]++)*+(?![A-Za-z_\0]|\.[0-9])")
 _DIGITS = re.compile("[0-9]+")
 # Issuers' first digits, and how many digits their cards have.
 _ISSUERS = re.compile(
@@ -38,7 +36,8 @@ _IBAN = re.compile(
 )
 _SSN = re.compile(rf"{BEFORE}(?<![0-9]-)[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{AFTER}(?!-[0-9])")
 _BARE_SSN = re.compile(
-    rf"(?i:\bssn|social security)\D{{0,24}}{BEFORE}([0-9]{{3}}[ -]?[0-9]{{2}}[ -]?[0-9]{{4}}){AFTER}"
+    r"(?i:\bssn|social security)[^0-9\0]{0,24}(?<![A-Za-z_])"
+    rf"([0-9]{{3}}[ -]?[0-9]{{2}}[ -]?[0-9]{{4}}){AFTER}"
 )
 
 

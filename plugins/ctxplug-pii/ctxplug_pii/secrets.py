@@ -11,7 +11,7 @@ _WORD = "[A-Za-z0-9_-]"
 # The beginning that the issuer gave it, then as much as it must have at least.
 _SHAPES = (
     rf"sk-(?=[A-Za-z_-]*\d){_WORD}{{20,}}+",  # OpenAI, Anthropic and those that do alike
-    rf"[sr]k_(?:live|test)_[A-Za-z0-9]{{16,}}+",  # Stripe
+    r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}+",  # Stripe
     r"(?:AKIA|ASIA)[0-9A-Z]{16}",  # AWS
     r"gh[pousr]_[A-Za-z0-9]{30,}+",  # GitHub
     r"github_pat_\w{22,}+",

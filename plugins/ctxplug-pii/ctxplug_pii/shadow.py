@@ -16,7 +16,7 @@ AFTER = r"(?![0-9A-Za-z_\0])"
 
 _ZEROS = "٠۰०০๐"  # the digits of some scripts; full-width forms are below
 _PLAIN = {
-    **{0xFF01 + i: chr(0x21 + i) for i in range(94)},
+    **{0xFF01 + i: chr(0x21 + i) for i in range(94) if 0xFF01 + i != ord("，")},
     **{ord(zero) + i: str(i) for zero in _ZEROS for i in range(10)},
     **dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000\t"), " "),
     **dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"),

@@ -18,7 +18,7 @@ from ctxplug import AgentMemory, Message
 from ctxplug.compression.cutting import cut
 from ctxplug.recall.recalled import Recalled
 from ctxplug.storage import Backend
-from ctxplug_llamaindex.answers import is_answer
+from ctxplug.tools.memory_answers import is_answer
 from ctxplug_llamaindex.by_session import BySession
 from ctxplug_llamaindex.instrumentation import dispatcher, tell_recall
 from ctxplug_llamaindex.messages import to_message

@@ -20,8 +20,9 @@ from ctxplug import AgentMemory
 from ctxplug.errors import InvalidValueError
 from ctxplug.memory_like import is_memory
 from ctxplug.storage import Backend
+from ctxplug.tools.memory_answers import RECALL_TOKENS
 from ctxplug_llamaindex.memory_block import CtxplugMemoryBlock
-from ctxplug_llamaindex.memory_verbs import RECALL_TOKENS, VERBS
+from ctxplug_llamaindex.memory_verbs import VERBS
 from ctxplug_llamaindex.opening import memory_of
 from ctxplug_llamaindex.tool_conversion import (
     as_function,

@@ -94,8 +94,8 @@ class Outermost:
 
     async def _cut_off(self, scope: Scope, answer: _Answer) -> None:
         """Answer what did not end in time: the server does. To raise would have a trace logged."""
-        told = fields_of("request_cut_off", request_id=answer.id)
-        log.warning("request %s was cut off, as the server ended", answer.id, extra=told)
+        more = fields_of("request_cut_off", request_id=answer.id)
+        log.warning("request %s was cut off, as the server ended", answer.id, extra=more)
         if not answer.started:
             told = "The server ended before this was done; whether it was is not known."
             await refuse(scope, answer.send, ServerFaultError(told, request_id=answer.id))
