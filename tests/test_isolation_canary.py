@@ -98,7 +98,7 @@ def test_a_memory_that_remembers_for_all_is_caught(monkeypatch: pytest.MonkeyPat
         return extend(self, messages)
 
     monkeypatch.setattr(AgentMemory, "extend", extend_all)
-    monkeypatch.setattr(AgentMemory, "messages", lambda self: list(said))
+    monkeypatch.setattr(AgentMemory, "messages", lambda self, last=None: list(said))
     assert ENGLISH in str(caught(InMemoryBackend(), "messages").value)
 
 

@@ -68,7 +68,7 @@ class WeighsWordsOfAll(InMemoryBackend):
         return replace(found, total=sum(one.total for one in others), counts=counts)
 
 
-@caught_by("messages", "session.log")
+@caught_by("messages")
 class ReadsLogsOfThatName(InMemoryBackend):
     """A log holds what any namespace wrote to a session of its name."""
 

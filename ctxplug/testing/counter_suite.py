@@ -38,7 +38,7 @@ from ctxplug.tokens import TokenCounter
 
 _SPEC = re.compile(r"\w[\w.+-]*(?::.+)?", re.DOTALL)
 _ODD = FEATURES - {"huge"}
-_PLAIN = _ODD - {"odd_text"}
+_PLAIN = _ODD - {"odd_text", "opaque"}
 _TEXT = st.sampled_from((PROSE, CHINESE, "", "OK", "好", "🙂", *ODD_TEXTS[-6:]))
 _SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|system|>")
 _SAID = (Message("user", PROSE), Message("assistant", CHINESE), Message("user", "OK 好的"))

@@ -270,6 +270,5 @@ READING = (
     "stats",
     "session.log",
     "tools.list",
-    "trace.steps",
     "usage.report",
 )

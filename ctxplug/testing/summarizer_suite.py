@@ -29,6 +29,7 @@ from ctxplug.testing.suite import (
     PROSE,
     THREADS,
     Suite,
+    answering,
     examples,
     from_threads,
     kind_of,
@@ -100,23 +101,28 @@ class SummarizerSuite(Suite):
         self, summarizer: Summarizer, messages: list[Message]
     ) -> None:
         """Calls, results, thinking, images and opaque parts among them."""
-        _is_text(summarizer.summarize(tuple(messages), 120))
+        with answering(f"the messages {messages!r:.200}"):
+            _is_text(summarizer.summarize(tuple(messages), 120))
 
     @pytest.mark.parametrize("text", ODD_TEXTS, ids=range(len(ODD_TEXTS)))
     def test_any_text_can_be_summarized(self, summarizer: Summarizer, text: str) -> None:
         """Lone surrogates, NUL, marks of direction, broken JSON, nothing at all."""
-        _is_text(summarizer.summarize([Message("user", text), Message("assistant", PROSE)], 120))
+        with answering(f"the text {text!a:.60}"):
+            said = [Message("user", text), Message("assistant", PROSE)]
+            _is_text(summarizer.summarize(said, 120))
 
     @pytest.mark.parametrize("text", [PROSE, CHINESE, "x"], ids=["English", "Chinese", "one line"])
     def test_a_long_message_can_be_summarized(self, summarizer: Summarizer, text: str) -> None:
         """100,000 characters in one message; a summarizer that is not linear is felt here."""
         long = text * (100_000 // len(text))
-        _is_text(summarizer.summarize([Message("user", long), Message("user", PROSE)], 200))
+        with answering("a message of 100,000 characters"):
+            _is_text(summarizer.summarize([Message("user", long), Message("user", PROSE)], 200))
 
     @pytest.mark.parametrize("target", [1, 10_000])
     def test_any_target_can_be_asked_for(self, summarizer: Summarizer, target: int) -> None:
         """One that is too small for a sentence, and one that is larger than the messages."""
-        _is_text(summarizer.summarize(talk("Oslo", 3), target))
+        with answering(f"a target of {target} tokens"):
+            _is_text(summarizer.summarize(talk("Oslo", 3), target))
 
     def test_nothing_that_is_passed_in_is_changed(self, summarizer: Summarizer) -> None:
         """The messages, and the list of them, stay as they were."""

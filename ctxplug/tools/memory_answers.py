@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ctxplug.compression.cutting import cut
 from ctxplug.tokens import TokenCounter
-from ctxplug.tools.host import Remembers
 
 if TYPE_CHECKING:
     from ctxplug.recall.recalled import Recalled
+
+    Recall = Callable[..., list[Recalled]]  # a memory's method
 
 BY_MODEL = "assistant"  # the origin of what a model remembers: trusted as the model is
 RECALL_TOKENS = 2_000
@@ -31,11 +32,11 @@ def is_answer(text: str) -> bool:
     return text.startswith((HEAD, NOTHING, REMEMBERED, FORGOT))
 
 
-def found(memory: Remembers, query: str, *, k: int = 5, **filters: Any) -> list[Recalled]:
-    """Return the best `k` records without what these tools answered in conversations."""
+def found(recall: Recall, query: str, *, k: int = 5, **filters: Any) -> list[Recalled]:
+    """Return the best `k` records of a memory's `recall` without what these tools answered."""
     asked = k
     while True:
-        records = memory.recall(query, k=asked, **filters)
+        records = recall(query, k=asked, **filters)
         kept = [one for one in records if not _is_record_of_answer(one)]
         if len(kept) >= k or len(records) < asked or asked >= MOST_LOOKED_AT:
             return kept[:k]

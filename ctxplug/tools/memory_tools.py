@@ -93,7 +93,7 @@ def _recall(memory: Remembers, recall_tokens: int) -> Callable[..., str]:
         query: Query, k: Most = 5, kinds: Kinds = None, since: Since = None, until: Until = None
     ) -> str:
         """Search what was remembered and said, in this and earlier conversations."""
-        records = found(memory, query, k=k, kinds=kinds, since=since, until=until)
+        records = found(memory.recall, query, k=k, kinds=kinds, since=since, until=until)
         return shown(records, memory.counter, recall_tokens)
 
     return recall

@@ -135,7 +135,7 @@ def _ask_remember(
 
 
 def _ask_recall(memory: AgentMemory, query: str, **filters: Any) -> Callable[[], Any]:
-    return partial(found, memory, query, **filters)
+    return partial(found, memory.recall, query, **filters)
 
 
 def _ask_forget(memory: AgentMemory, memory_id: str) -> Callable[[], Any]:

@@ -69,7 +69,7 @@ def _remember(
 
 
 def _recall(memory: AgentMemory, tokens: int, query: str, **filters: Any) -> str:
-    return shown(found(memory, query, **filters), memory.counter, tokens)
+    return shown(found(memory.recall, query, **filters), memory.counter, tokens)
 
 
 def _forget(memory: AgentMemory, tokens: int, memory_id: str) -> str:

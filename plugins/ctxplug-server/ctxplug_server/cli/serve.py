@@ -185,8 +185,9 @@ def _show(found: ServeConfiguration, *, as_json: bool) -> None:
     ]
     console = screen.out()
     console.print(screen.table("", ["setting", "value", "from"], rows))
-    file = "There is no file." if found.read.file is None else f"The file is {found.read.file}."
-    console.print(f"[dim]The variable of server.port is CTXPLUG_SERVER_PORT. {screen.safe(file)}[/]")
+    file = found.read.file
+    where = "There is no file." if file is None else f"The file is {screen.safe(file)}."
+    console.print(f"[dim]The variable of server.port is CTXPLUG_SERVER_PORT. {where}[/]")
 
 
 def _run(target: str, settings: Any, log: LogSettings, *, open_browser: bool) -> None:
