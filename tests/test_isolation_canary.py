@@ -85,7 +85,7 @@ def test_an_answer_that_is_kept_for_all_namespaces_is_caught(
     with InMemoryBackend() as backend:
         IsolationSuite().test_what_others_asked_before_is_not_told_to_us(backend)
     monkeypatch.setattr(AgentMemory, "recall", cached)
-    with InMemoryBackend() as backend, pytest.raises(AssertionError, match="recall told us"):
+    with InMemoryBackend() as backend, pytest.raises(AssertionError, match="context told us"):
         IsolationSuite().test_what_others_asked_before_is_not_told_to_us(backend)
 
 

@@ -143,9 +143,10 @@ def test_a_run_has_a_folder_of_its_own_and_no_keys(
     for key in notebooks.KEYS:
         monkeypatch.setenv(key, "secret")
     ask = "import os, tempfile\nopen('made.txt', 'w').close()\nos.chdir(tempfile.mkdtemp())\n"
-    ask += f"print([os.environ.get(key) for key in {notebooks.KEYS!r}])"
+    ask += f"print([os.environ.get(key) for key in {notebooks.KEYS!r}])\nprint(os.getcwd())"
     [[printed]] = notebooks.run(notebook(ask))
-    assert printed["text"] == ["[None, None]\n"]
+    keys, folder = "".join(printed["text"]).splitlines()
+    assert keys == "[None, None]" and not Path(folder).exists()
     assert Path.cwd() == tmp_path and list(tmp_path.iterdir()) == []
 
 

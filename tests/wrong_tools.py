@@ -44,20 +44,20 @@ def takes_anything() -> Any:
 
 def no_json_schema() -> Any:
     schema = {"type": "object", "properties": {"city": {"type": "text"}}}
-    return Tool("weather", "Say it.", lambda city: city, schema, validate=_plain)
+    return Tool("weather", "Say it.", lambda city="x": city, schema, validate=_plain)
 
 
 def chinese_parameter() -> Any:
     schema = {"type": "object", "properties": {"城市": {"type": "string"}}}
-    return Tool("weather", "Say it.", lambda 城市: 城市, schema, validate=_plain)
+    return Tool("weather", "Say it.", lambda 城市="里斯本": 城市, schema, validate=_plain)
 
 
 def refuses_chinese() -> Any:
     def validate(data: bytes) -> dict[str, Any]:
-        given = _plain(data)
-        if not str(given.get("city", "x")).isascii():
+        given: dict[str, Any] = right().validate(data)
+        if not given["city"].isascii():
             raise ToolArgumentsError("Only ASCII.", tool="weather")
-        return {"city": "x", **given}
+        return given
 
     return right().evolve(validate=validate)
 
@@ -112,13 +112,13 @@ def never_the_same() -> Any:
     return Tool.of(weather, idempotent=True)
 
 
-def fails_now_and_then() -> Any:
+def fails_at_first() -> Any:
     """One that says it may be run again, because it has to be."""
-    failures = itertools.cycle([True, False])
+    failures = iter([True])
 
     def weather(city: str) -> str:
         """Say what the weather will be."""
-        if threading.current_thread() and next(failures):
+        if next(failures, False):
             raise OSError("try again")
         return f"{city}: sun"
 
@@ -144,7 +144,7 @@ def one_at_a_time() -> Any:
         if not busy.acquire(blocking=False):
             both.set()
             raise RuntimeError("busy")
-        both.wait(0.05)
+        both.wait(0.25)
         busy.release()
         return f"{city}: sun"
 
@@ -222,24 +222,26 @@ def fixtures(make: Callable[[], Any]) -> Mapping[str, Callable[[], Any]]:
 
 
 RIGHT = right
-_RUN = {
-    "test_a_cancelled_call_ends_and_leaves_nothing",
-    "test_it_answers_every_valid_call",
-    "test_it_works_from_several_threads",
-}
 WRONG: list[tuple[Any, set[str]]] = [
     (without_a_word, {"test_a_model_is_told_what_it_does"}),
     (takes_anything, {*laws(ToolSuite)}),
     (no_json_schema, {"test_its_schema_is_one_that_models_accept"}),
     (chinese_parameter, {"test_its_schema_is_one_that_models_accept"}),
-    (refuses_chinese, {"test_valid_arguments_are_taken", "test_it_answers_every_valid_call"}),
+    (
+        refuses_chinese,
+        {
+            "test_valid_arguments_are_taken",
+            "test_it_answers_every_valid_call",
+            "test_nothing_that_is_passed_in_is_changed",
+        },
+    ),
     (takes_everything, {"test_what_does_not_fit_is_refused"}),
     (raises_key_error, {"test_what_does_not_fit_is_refused"}),
     (fails_in_chinese, {"test_it_answers_every_valid_call"}),
     (gives_an_object, {"test_a_model_can_read_its_answer"}),
     (changes_its_arguments, {"test_nothing_that_is_passed_in_is_changed"}),
     (never_the_same, {"test_only_an_idempotent_tool_may_be_run_again"}),
-    (fails_now_and_then, {"test_only_an_idempotent_tool_may_be_run_again"}),
+    (fails_at_first, {"test_only_an_idempotent_tool_may_be_run_again"}),
     (remembers_who_asked, {"test_nothing_is_kept_of_another_user"}),
     (one_at_a_time, {"test_it_works_from_several_threads"}),
     (goes_on_when_cancelled, {"test_a_cancelled_call_ends_and_leaves_nothing"}),

@@ -17,8 +17,8 @@ from ctxplug.compression.facts import facts
 from ctxplug.compression.json_values import Number, Value, leaves
 from ctxplug.compression.outline import outline
 from ctxplug.compression.result_values import found_value, see
-from ctxplug.compression.strategy import CompressionTools, Unit, total
-from ctxplug.compression.tool_results import replace_results
+from ctxplug.compression.strategy import CompressionTools, Unit
+from ctxplug.compression.tool_results import oldest_first, replace_results
 from ctxplug.messages import ImagePart, OpaquePart, TextPart, ToolResultPart
 from ctxplug.tokens import TokenCounter
 
@@ -47,17 +47,11 @@ class ClearToolResults:
         self, units: Sequence[Unit], target: int, tools: CompressionTools
     ) -> tuple[Unit, ...]:
         """Clear the results of `units`, oldest first, until they take `target` tokens."""
-        result = list(units)
-        excess = total(units) - target
-        for i, unit in enumerate(result):
-            if excess <= 0:
-                break
-            if unit.form not in STUBS:
-                result[i] = self._cleared(unit, tools)
-                excess -= unit.tokens - result[i].tokens
-        return tuple(result)
+        return oldest_first(units, target, lambda unit: self._cleared(unit, tools))
 
     def _cleared(self, unit: Unit, tools: CompressionTools) -> Unit:
+        if unit.form in STUBS:
+            return unit
         calls = {c.id: c.arguments for item in unit.items for c in item.message.tool_calls}
         note = see(tools.ref(unit))
 

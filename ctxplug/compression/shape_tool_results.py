@@ -12,9 +12,9 @@ from ctxplug.compression.cutting import cut
 from ctxplug.compression.json_values import Value, parse, write
 from ctxplug.compression.line_folding import fold, unfold
 from ctxplug.compression.result_values import see
-from ctxplug.compression.strategy import VERBATIM, CompressionTools, Unit, total
+from ctxplug.compression.strategy import VERBATIM, CompressionTools, Unit
 from ctxplug.compression.table_reading import read
-from ctxplug.compression.tool_results import replace_texts
+from ctxplug.compression.tool_results import oldest_first, replace_texts
 from ctxplug.tokens import TokenCounter
 
 LIMIT_TOKENS = 2_000
@@ -37,17 +37,11 @@ class ShapeToolResults:
         self, units: Sequence[Unit], target: int, tools: CompressionTools
     ) -> tuple[Unit, ...]:
         """Shape the results of `units`, oldest first, until they take `target` tokens."""
-        result = list(units)
-        excess = total(units) - target
-        for i, unit in enumerate(result):
-            if excess <= 0:
-                break
-            if unit.form == VERBATIM:
-                result[i] = self._shaped(unit, tools)
-                excess -= unit.tokens - result[i].tokens
-        return tuple(result)
+        return oldest_first(units, target, lambda unit: self._shaped(unit, tools))
 
     def _shaped(self, unit: Unit, tools: CompressionTools) -> Unit:
+        if unit.form != VERBATIM:
+            return unit
         ref = tools.ref(unit)
         return replace_texts(
             unit,

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ctxplug.compression.strategy import Unit
+from ctxplug.compression.strategy import Unit, total
 from ctxplug.messages import Message, TextPart, ToolResultPart
 from ctxplug.tokens import TokenCounter
+
+
+def oldest_first(
+    units: Sequence[Unit], target: int, change: Callable[[Unit], Unit]
+) -> tuple[Unit, ...]:
+    """Return `units` with the oldest changed, one after the other, until they take `target`."""
+    result = list(units)
+    excess = total(units) - target
+    for i, unit in enumerate(result):
+        if excess <= 0:
+            break
+        result[i] = change(unit)
+        excess -= unit.tokens - result[i].tokens
+    return tuple(result)
 
 
 def replace_results(

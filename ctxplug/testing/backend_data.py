@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,11 +14,11 @@ from ctxplug.messages import Message
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
 from ctxplug.storage import Append, Stream, Where
+from ctxplug.testing.suite import from_threads
 
 START = datetime(2026, 1, 31, 12, 30, 15, 123456, tzinfo=UTC)
 NS: Namespace = ("acme", "alice")
 STREAM = Stream(NS, "trip")
-THREADS = 8
 EACH = 10
 
 # One backend serves all examples of a property, each in a namespace of its own.
@@ -137,29 +136,9 @@ def numbers(entries: list[Any]) -> list[int]:
     return [entry.body["number"] for entry in entries]
 
 
-def in_threads(work: Callable[[int], Any], count: int = THREADS) -> None:
-    """Run `work` in `count` threads at once and raise what any of them raised."""
-    start = threading.Barrier(count)
-    errors: list[BaseException] = []
-
-    def run(number: int) -> None:
-        start.wait()
-        try:
-            work(number)
-        except BaseException as exc:
-            errors.append(exc)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-
-
 def elsewhere(work: Callable[[], Any]) -> None:
-    """Run `work` in another thread and raise what it raised."""
-    in_threads(lambda number: work(), 1)
+    """Run `work` in another thread; raise AssertionError if it raises."""
+    from_threads(lambda number: work(), 1)
 
 
 # -- strategies ----------------------------------------------------------------------

@@ -22,11 +22,9 @@ from ctxplug.testing.backend_data import (
     START,
     STREAM,
     TEXTS,
-    THREADS,
     at,
     elsewhere,
     fresh_namespace,
-    in_threads,
     memory,
     note,
     numbers,
@@ -34,6 +32,7 @@ from ctxplug.testing.backend_data import (
     texts,
     values,
 )
+from ctxplug.testing.suite import THREADS, from_threads
 
 
 class LogLaws:
@@ -193,7 +192,7 @@ class LogLaws:
             except ConflictError as exc:
                 lost.append(exc)
 
-        in_threads(attempt)
+        from_threads(attempt)
         assert won == [1]
         assert [(exc.expected, exc.found) for exc in lost] == [(0, 1)] * (THREADS - 1)
 
@@ -205,7 +204,7 @@ class LogLaws:
                 number = thread * EACH + i
                 got.append(backend.write(note(number), note(i, Stream(NS, f"{thread}")))[0])
 
-        in_threads(append)
+        from_threads(append)
         assert sorted(got) == list(range(1, THREADS * EACH + 1))
         assert sorted(numbers(backend.read(STREAM))) == list(range(THREADS * EACH))
         for thread in range(THREADS):

@@ -35,6 +35,7 @@ from ctxplug.testing.backend_sight_laws import SightLaws
 from ctxplug.testing.backend_store_laws import StoreLaws
 from ctxplug.testing.backend_thread_laws import ThreadLaws
 from ctxplug.testing.backend_vector_laws import VectorLaws
+from ctxplug.testing.suite import Suite, not_overridden
 
 
 class MemoryBackendSuite(
@@ -50,16 +51,14 @@ class MemoryBackendSuite(
     ArchiveLaws,
     ForkLaws,
     SessionLaws,
+    Suite,
 ):
     """The law as tests; override the fixture `backend` to yield an open, empty backend."""
 
     @pytest.fixture
     def backend(self) -> Iterator[Backend]:
         """Yield an open, empty backend."""
-        raise NotImplementedError(
-            f"Override the fixture `backend` of {type(self).__name__} and yield an open, empty"
-            " backend; ctxplug.testing.backend_suite shows how."
-        )
+        raise not_overridden("backend", "an open, empty backend")
 
     @pytest.fixture
     def reopen(self) -> Callable[[], Backend] | None:

@@ -23,15 +23,14 @@ from ctxplug.testing.backend_data import (
     NS,
     START,
     STREAM,
-    THREADS,
     elsewhere,
     fresh_namespace,
-    in_threads,
     memory,
     note,
     numbers,
     said,
 )
+from ctxplug.testing.suite import THREADS, from_threads
 
 MANY = 64  # units of work, more than a backend has threads for
 CANCELLED = 24  # writes, each cancelled a little later than the one before
@@ -78,7 +77,7 @@ class ThreadLaws:
             for _ in range(EACH):
                 assert backend.write(Touch(NS, ("m", "trip@1"), START)) == [2]
 
-        in_threads(touch)
+        from_threads(touch)
         counts = [record.access_count for record in backend.find(Where(NS))]
         assert counts == [THREADS * EACH] * 2
 
@@ -88,7 +87,7 @@ class ThreadLaws:
                 backend.write(Put(memory(f"{thread}.{i}", f"第 {i} 条"), "word"))
                 assert backend.get(NS, f"{thread}.{i}") is not None
 
-        in_threads(put)
+        from_threads(put)
         expected = {f"{thread}.{i}" for thread in range(THREADS) for i in range(EACH)}
         assert {record.id for record in backend.find(Where(NS))} == expected
         if "keyword" in backend.capabilities:
@@ -110,7 +109,7 @@ class ThreadLaws:
             else:
                 won.append(number)
 
-        in_threads(attempt)
+        from_threads(attempt)
         assert (len(won), len(lost)) == (1, THREADS - 1)
         assert backend.get(NS, "m") == memory("m", f"{won[0]}")
 

@@ -51,6 +51,7 @@ from ctxplug.testing.isolation_world import (
     open_theirs,
     spilled,
 )
+from ctxplug.testing.suite import Suite, not_overridden
 
 
 def public_methods() -> Iterator[str]:
@@ -71,16 +72,13 @@ def twin_of(name: str) -> str:
     return f"{room}.a{verb}" if room else f"a{verb}"
 
 
-class IsolationSuite:
+class IsolationSuite(Suite):
     """Isolation as tests; override the fixture `backend` to yield an open, empty backend."""
 
     @pytest.fixture
     def backend(self) -> Iterator[Backend]:
         """Yield an open, empty backend."""
-        raise NotImplementedError(
-            f"Override the fixture `backend` of {type(self).__name__} and yield an open, empty"
-            " backend; ctxplug.testing.isolation_suite shows how."
-        )
+        raise not_overridden("backend", "an open, empty backend")
 
     def test_every_public_method_has_a_call(self) -> None:
         public = set(public_methods())

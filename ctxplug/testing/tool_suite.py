@@ -147,7 +147,7 @@ class ToolSuite(Suite):
                         f"it says that it is idempotent, and gave {first.text!r:.80}, then"
                         f" {again.text!r:.80}"
                     )
-                assert first.attempts == again.attempts == 1, "a call took another attempt"
+                assert max(first.attempts, again.attempts) <= 1, "a call took another attempt"
 
     def test_nothing_is_kept_of_another_user(self, tool: Any, arguments: Arguments) -> None:
         """What one user's agent asks for is in no answer to another's."""

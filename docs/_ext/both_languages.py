@@ -18,7 +18,7 @@ class SearchBoth(SearchEnglish):
     """
 
     lang = "en+zh"
-    language_name = "English and Chinese"
+    language_name = "English"  # whose stemmer the page is given
     js_splitter_code = f"""
 var splitQuery = (query) =>
   (query.match(/[{_HAN}]+|[\\p{{Letter}}\\p{{Number}}_]+?(?=[{_HAN}]|[^\\p{{Letter}}\\p{{Number}}_]|$)/gu)

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import functools
 import inspect
 import json
-import keyword
-import operator
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from types import NoneType
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from ctxplug import hookimpl
 from ctxplug.errors import InvalidValueError
-from ctxplug.hookspecs import Register
 from ctxplug.plugins import Plugins, installed
 from ctxplug.registry import Registry
 from ctxplug.tools import Tool
+from ctxplug.tools.foreign import FunctionsPlugin, plain_function, waited
 
 __all__ = ["as_function", "as_langchain_tool", "registered_tools", "tools_plugin"]
-
-_TYPES: Mapping[str, Any] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "null": NoneType,
-}
 
 
 # -- ctxplug to LangChain ----------------------------------------------------------------
@@ -112,7 +97,7 @@ def _both(function: Callable[..., Any], name: str) -> tuple[Any, Any]:
 
     def call(**given: Any) -> Any:
         if inspect.iscoroutinefunction(function):
-            return _waited(acall(**given))
+            return waited(acall(**given))
         try:
             return function(**copy.deepcopy(given))
         except ToolException:
@@ -127,16 +112,6 @@ def _told(name: str, exc: Exception) -> ToolException:
     return ToolException(f"{name} failed: {type(exc).__name__}: {exc}")
 
 
-def _waited(coroutine: Any) -> Any:
-    """Run a coroutine to its end, on a thread of its own where a loop is running here."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    with ThreadPoolExecutor(1, thread_name_prefix="ctxplug-tool") as pool:
-        return pool.submit(copy_context().run, asyncio.run, coroutine).result()
-
-
 # -- LangChain to ctxplug ----------------------------------------------------------------
 
 
@@ -145,18 +120,7 @@ def tools_plugin(tools: Iterable[BaseTool | Callable[..., Any]]) -> object:
 
     Register it with `plugins.register(tools_plugin(tools), "my-tools")`.
     """
-    functions = [as_function(tool) if isinstance(tool, BaseTool) else tool for tool in tools]
-    return _ToolsPlugin({function.__name__: function for function in functions})
-
-
-class _ToolsPlugin:
-    def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
-        self._functions = functions
-
-    @hookimpl
-    def register_tools(self, register: Register) -> None:
-        for name, function in self._functions.items():
-            register(name, lambda function=function: function)
+    return FunctionsPlugin(as_function(t) if isinstance(t, BaseTool) else t for t in tools)
 
 
 def as_function(tool: BaseTool) -> Callable[..., Any]:
@@ -170,35 +134,25 @@ def as_function(tool: BaseTool) -> Callable[..., Any]:
     _refuse_injected(tool)
     spec = convert_to_openai_tool(tool)["function"]
     schema: dict[str, Any] = spec.get("parameters") or {"type": "object", "properties": {}}
-    names = {_identifier(name): name for name in schema.get("properties", {})}
-    hints = {name: _hint(tool, given, schema) for name, given in names.items()}
 
-    def message(given: Mapping[str, Any]) -> dict[str, Any]:
-        args = {names.get(name, name): value for name, value in given.items()}
+    def message(args: dict[str, Any]) -> dict[str, Any]:
         return {"name": tool.name, "args": args, "id": uuid.uuid4().hex, "type": "tool_call"}
 
-    signature = inspect.Signature(_parameters(tool, schema, names, hints), return_annotation=str)
+    def call(args: dict[str, Any]) -> Any:
+        return _content(tool.invoke(message(args)))
 
-    ours = {given: name for name, given in names.items()}
-
-    def bound(*args: Any, **given: Any) -> dict[str, Any]:
-        named = {ours.get(name, name): value for name, value in given.items()}
-        return message(signature.bind(*args, **named).arguments)
-
-    def call(*args: Any, **given: Any) -> Any:
-        return _content(tool.invoke(bound(*args, **given)))
-
-    async def acall(*args: Any, **given: Any) -> Any:
-        return _content(await tool.ainvoke(bound(*args, **given)))
+    async def acall(args: dict[str, Any]) -> Any:
+        return _content(await tool.ainvoke(message(args)))
 
     is_async = isinstance(tool, StructuredTool) and tool.func is None
-    function: Any = acall if is_async else call
-    function.__name__ = function.__qualname__ = tool.name
-    function.__doc__ = _doc(spec.get("description") or "", schema, names)
-    function.__signature__ = signature
-    function.__annotations__ = {**hints, "return": str}
-    function.schema = schema
-    return function  # type: ignore[no-any-return]
+    return plain_function(
+        tool.name,
+        spec.get("description") or "",
+        schema,
+        call=call,
+        acall=acall if is_async else None,
+        model=tool.args_schema if isinstance(tool.args_schema, type) else None,
+    )
 
 
 def _refuse_injected(tool: BaseTool) -> None:
@@ -219,64 +173,6 @@ def _refuse_injected(tool: BaseTool) -> None:
             " called from elsewhere; give the agent a tool without it.",
             path=missing[0],
         )
-
-
-def _parameters(
-    tool: BaseTool, schema: Mapping[str, Any], names: Mapping[str, str], hints: Mapping[str, Any]
-) -> list[inspect.Parameter]:
-    """Return the parameters, those without a default first, as a signature must have them."""
-    required = set(schema.get("required", ()))
-    found = []
-    for name, given in names.items():
-        default: Any = inspect.Parameter.empty
-        if given not in required:
-            default = copy.deepcopy(schema["properties"][given].get("default"))
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        found.append(inspect.Parameter(name, kind, default=default, annotation=hints[name]))
-    return sorted(found, key=lambda one: one.default is not inspect.Parameter.empty)
-
-
-def _identifier(name: str) -> str:
-    """Return `name` as Python can take it, such as "from_" for "from"."""
-    made = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
-    made = f"_{made}" if made[:1].isdigit() or not made else made
-    return f"{made}_" if keyword.iskeyword(made) else made
-
-
-def _hint(tool: BaseTool, name: str, schema: Mapping[str, Any]) -> Any:
-    """Return the annotation of an argument, with its description where it has one."""
-    said = schema["properties"][name]
-    fields = getattr(tool.args_schema, "model_fields", {})
-    hint = fields[name].annotation if name in fields else None
-    if hint is None:
-        hint = _type(said)
-    text = said.get("description")
-    return Annotated[hint, text] if isinstance(text, str) and text else hint
-
-
-def _type(said: Mapping[str, Any]) -> Any:
-    """Return the Python type that a JSON schema describes; Any where there is none."""
-    if said.get("enum"):
-        return Literal[tuple(said["enum"])]
-    for key in ("anyOf", "oneOf"):
-        if said.get(key):
-            return functools.reduce(operator.or_, [_type(one) for one in said[key]])
-    kind = said.get("type")
-    if isinstance(kind, list):
-        return functools.reduce(operator.or_, [_type({**said, "type": one}) for one in kind])
-    if kind == "array":
-        return list[_type(said.get("items") or {})]  # type: ignore[misc]
-    if kind == "object":
-        return dict[str, Any]
-    return _TYPES.get(str(kind), Any)
-
-
-def _doc(description: str, schema: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    said = {name: schema["properties"][given].get("description") for name, given in names.items()}
-    lines = [f"    {name}: {' '.join(text.split())}" for name, text in said.items() if text]
-    if not lines or "Args:" in description:
-        return description
-    return "\n".join([description.rstrip(), "", "Args:", *lines])
 
 
 def _content(answer: Any) -> Any:

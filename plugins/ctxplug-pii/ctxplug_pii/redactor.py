@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from ctxplug import hookimpl
-from ctxplug.audit.sensitivity import LEVELS
+from ctxplug.audit import LEVELS
 from ctxplug.errors import InvalidValueError
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace, Scope

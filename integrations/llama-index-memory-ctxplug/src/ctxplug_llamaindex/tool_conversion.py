@@ -7,27 +7,18 @@ import copy
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import Any
 
 from llama_index.core.base.llms.types import TextBlock
 from llama_index.core.tools import BaseTool, FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.types import adapt_to_async_tool
 
-from ctxplug import hookimpl
 from ctxplug.errors import InvalidValueError
-from ctxplug.hookspecs import Register
 from ctxplug.plugins import Plugins, installed
 from ctxplug.registry import Registry
 from ctxplug.tools import Tool
-from ctxplug_llamaindex.tool_schemas import (
-    arguments_of,
-    as_parameters,
-    schema_model,
-    split_docstring,
-    with_arguments,
-)
+from ctxplug.tools.foreign import FunctionsPlugin, plain_function, waited
+from ctxplug_llamaindex.tool_schemas import schema_model, split_docstring
 
 __all__ = ["as_function", "as_function_tool", "registered_tools", "tools_plugin"]
 
@@ -99,7 +90,7 @@ def _both(function: Callable[..., Any]) -> tuple[Any, Any]:
 
     def call(**given: Any) -> Any:
         if inspect.iscoroutinefunction(function):
-            return _waited(acall(**given))
+            return waited(acall(**given))
         return _answer(function(**copy.deepcopy(given)))
 
     return call, acall
@@ -121,16 +112,6 @@ def _short(description: str) -> str:
     return description[: LONGEST - 2].rstrip() + " …"
 
 
-def _waited(coroutine: Any) -> Any:
-    """Run a coroutine to its end, on a thread of its own where a loop is running here."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    with ThreadPoolExecutor(1, thread_name_prefix="ctxplug-tool") as pool:
-        return pool.submit(copy_context().run, asyncio.run, coroutine).result()
-
-
 # -- LlamaIndex to ctxplug ---------------------------------------------------------------
 
 
@@ -139,18 +120,7 @@ def tools_plugin(tools: Iterable[BaseTool | Callable[..., Any]]) -> object:
 
     Register it with `plugins.register(tools_plugin(tools), "my-tools")`.
     """
-    functions = [as_function(tool) if isinstance(tool, BaseTool) else tool for tool in tools]
-    return _ToolsPlugin({function.__name__: function for function in functions})
-
-
-class _ToolsPlugin:
-    def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
-        self._functions = functions
-
-    @hookimpl
-    def register_tools(self, register: Register) -> None:
-        for name, function in self._functions.items():
-            register(name, lambda function=function: function)
+    return FunctionsPlugin(as_function(t) if isinstance(t, BaseTool) else t for t in tools)
 
 
 def as_function(tool: BaseTool) -> Callable[..., Any]:
@@ -169,26 +139,23 @@ def as_function(tool: BaseTool) -> Callable[..., Any]:
             " be called from elsewhere; make one without it.",
             path=tool.ctx_param_name or "",
         )
-    schema = metadata.get_parameters_dict()
-    taken = as_parameters(schema, metadata.fn_schema)
-    signature = inspect.Signature(list(taken.values()), return_annotation=str)
     named = adapt_to_async_tool(tool)
 
-    def call(*args: Any, **given: Any) -> Any:
-        return _content(named.call(**arguments_of(signature, taken, args, given)))
+    def call(args: dict[str, Any]) -> Any:
+        return _content(named.call(**args))
 
-    async def acall(*args: Any, **given: Any) -> Any:
-        return _content(await named.acall(**arguments_of(signature, taken, args, given)))
+    async def acall(args: dict[str, Any]) -> Any:
+        return _content(await named.acall(**args))
 
     is_async = isinstance(tool, FunctionTool) and inspect.iscoroutinefunction(tool.real_fn)
-    function: Any = acall if is_async else call
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = with_arguments(metadata.description, schema, taken)
-    function.__signature__ = signature
-    hints = {parameter.name: parameter.annotation for parameter in taken.values()}
-    function.__annotations__ = {**hints, "return": str}
-    function.schema = schema
-    return function  # type: ignore[no-any-return]
+    return plain_function(
+        name,
+        metadata.description,
+        metadata.get_parameters_dict(),
+        call=call,
+        acall=acall if is_async else None,
+        model=metadata.fn_schema,
+    )
 
 
 def _content(output: ToolOutput) -> Any:
