@@ -150,8 +150,8 @@ def chinese_corpora(folder: Path) -> list[Corpus]:
 def synthetic_session(turns: int = 40, budget: int = 2_000) -> Session:
     """Return an agent that looks up orders and changes them, by values that tools gave it.
 
-    Every fourth turn looks up two orders at once; every fifth needs what was looked up three
-    turns ago.
+    Every fourth turn looks up two orders at once and changes one; the other one is changed
+    three turns later, by the customer's number, which only that old result holds.
     """
     chance = random.Random(20260309)
     said = [Message("system", "You change orders. 你负责修改订单。", created_at=START)]
@@ -165,7 +165,8 @@ def synthetic_session(turns: int = 40, budget: int = 2_000) -> Session:
         for order in orders:
             customers.append(f"CU-{chance.randrange(10**6):06}")
             results.append(ToolResultPart(f"look_{order}", _order(order, customers[-1], chance)))
-        old = customers[-1] if turn % 5 or len(customers) < 5 else customers[-5]
+        # Three turns ago two were looked up, and the first of them was not changed.
+        old = customers[-1] if turn % 4 != 3 else customers[-5]
         change = ToolCallPart(f"change_{turn}", "change", {"customer": old, "city": city})
         for role, content in (
             ("user", ask),

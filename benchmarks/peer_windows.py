@@ -33,7 +33,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -50,7 +50,9 @@ from ctxplug.messages import Logged, Message
 from ctxplug.tokens import TokenCounter
 from ctxplug.tokens.cache_meter import CacheMeter
 
+SMALL = ("history", "balanced", "trim_messages", "SummarizationMiddleware", "LlamaIndex Memory")
 OURS, TRIM = "ctxplug, balanced", "LangChain trim_messages"
+EVERY = 4  # of the questions about a conversation: each is a window of its own
 
 
 @dataclass
@@ -256,8 +258,9 @@ def kept_for_later(folder: Path, budget: int, senders: Sequence[str]) -> dict[st
         shares = []
         for conversation in conversations:
             size = sum(map(counter.count, conversation.messages))
-            found = retained([conversation], POLICIES[name], budget / size)
-            shares += [found] * sum(q.category != 5 for q in conversation.questions)
+            few = [q for q in conversation.questions if q.category != 5][::EVERY]
+            asking = replace(conversation, questions=tuple(few))
+            shares += [retained([asking], POLICIES[name], budget / size)] * len(few)
         row = rows.setdefault(f"ctxplug, {name}", {})
         row["known"] = sum(shares) / len(shares)
     return {"budget": budget, "rows": rows}
@@ -270,10 +273,12 @@ def _files(folder: Path, conversations: Sequence[Any]) -> Any:
 def _kept(
     name: str, conversations: Sequence[Any], asked: Mapping[str, Any], folder: Path, budget: int
 ) -> dict[str, float]:
-    held = there = pairs = left = 0
+    held = there = pairs = left = size = 0
+    counter = default_counter()
     evidence: list[float] = []
     for conversation in conversations:
         window = last_window(conversation.messages, name, budget)
+        size += sum(map(counter.count, window))
         full = _words(conversation.messages)
         kept = _words(window)
         for question in asked[conversation.name].questions:
@@ -283,8 +288,7 @@ def _kept(
         said = {m.id: m.text for m in conversation.messages}
         evidence += [
             sum(said[id] in texts for id in q.evidence) / len(q.evidence)
-            for q in conversation.questions
-            if q.category != 5
+            for q in [q for q in conversation.questions if q.category != 5][::EVERY]
         ]
     chat = recorded_sessions(folder, 1)[2].messages
     now = bigrams(" ".join(map(text_of, last_window(chat, name, budget))))
@@ -292,8 +296,10 @@ def _kept(
     for about in _events(folder):
         pairs += len(about & before)
         left += len(about & now)
-    known = sum(evidence) / len(evidence)
-    return {"answer_words": there / held, "event_pairs": left / pairs, "known": known}
+    row = {"answer_words": there / held, "event_pairs": left / pairs}
+    if not name.startswith("ctxplug"):  # which chooses by the question
+        row["known"] = sum(evidence) / len(evidence)
+    return row | {"tokens": size / len(conversations)}
 
 
 def _events(folder: Path) -> list[set[str]]:
@@ -313,13 +319,13 @@ def _words(messages: Sequence[Message]) -> set[str]:
 def run(small: bool, data: str | None) -> dict[str, Any]:
     """Return the measurements by the name of the session."""
     if small:
-        few = [n for n in SENDERS if "Summary" not in n and "aggressive" not in n]
+        few = [n for n in SENDERS if n.endswith(SMALL)]
         session = synthetic_session()
         return {session.name: measure(session, few)}
     folder = data_folder(data)
     if folder is None:
         return {"skipped": "there are no recorded data; set CTXPLUG_DATA to their folder"}
-    found = {s.name: measure(s) for s in (*recorded_sessions(folder), synthetic_session())}
+    found = {session.name: measure(session) for session in recorded_sessions(folder)}
     senders = [name for name in SENDERS if name != "full history"]
     return {**found, "kept for later": kept_for_later(folder, 4_000, senders)}
 
@@ -348,13 +354,13 @@ def kept_table(result: Mapping[str, Any]) -> str:
     """Return what is kept for later as a Markdown table."""
     columns = ("known", "answer_words", "event_pairs")
     lines = [
-        "| what is sent by | evidence turns, question known | answer words, none known"
-        " | event pairs (Chinese), none known |",
-        "|---|---:|---:|---:|",
+        "| what is sent by | tokens at the end | evidence turns, question known"
+        " | answer words, none known | event pairs (Chinese), none known |",
+        "|---|---:|---:|---:|---:|",
     ]
     for name, row in result["rows"].items():
         cells = " | ".join(_or_dash(row.get(column), ".1%") for column in columns)
-        lines.append(f"| {name} | {cells} |")
+        lines.append(f"| {name} | {_or_dash(row.get('tokens'), ',.0f')} | {cells} |")
     return "\n".join(lines)
 
 

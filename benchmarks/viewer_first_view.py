@@ -9,6 +9,7 @@ the same for a store of one session, which is what the browser and the page take
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -26,25 +27,33 @@ EACH = 100  # messages of a session
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure, and print a table or JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--servers", type=int, default=3, help="started anew so many times")
     parser.add_argument("--dir", default=".", help="a folder on the disk to measure")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         sys.exit("There is no Chromium on the PATH.")
-    print("| messages | new server ms | new page ms |\n|---:|---|---:|")
+    rows = []
     with tempfile.TemporaryDirectory(dir=options.dir) as folder, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
         for messages in (EACH, options.messages):
             path = Path(folder) / f"{messages}.db"
             fill(path, messages)
             found = [first_views(chromium, path) for _ in range(options.servers)]
-            cold = " / ".join(f"{times[0]:.0f}" for times in found)
-            warm = median(ms for times in found for ms in times[1:])
-            print(f"| {messages:,} | {cold} | {warm:.0f} |")
+            page = median(ms for times in found for ms in times[1:])
+            server = [times[0] for times in found]
+            rows.append({"messages": messages, "server_ms": server, "page_ms": page})
+    if options.json:
+        print(json.dumps({"rows": rows}))
+        return
+    print("| messages | new server ms | new page ms |\n|---:|---|---:|")
+    for row in rows:
+        cold = " / ".join(f"{ms:.0f}" for ms in row["server_ms"])
+        print(f"| {row['messages']:,} | {cold} | {row['page_ms']:.0f} |")
 
 
 def fill(path: Path, messages: int) -> None:

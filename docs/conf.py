@@ -29,9 +29,8 @@ include_patterns = [
     "plugins/README.md",
     "plugins/*/README.md",
 ]
-exclude_patterns = [".*", "ctxplug", "tests", "**/tests", "**/node_modules", "**/.*", "**/__pycache__"]
+exclude_patterns = [".*", "ctxplug", "tests", "**/tests", "**/.*", "**/__pycache__"]
 nitpicky = True
-suppress_warnings = ["docutils"] if False else []
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
@@ -48,7 +47,9 @@ python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "ctxplug"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["ctxplug.css"]
 html_copy_source = False

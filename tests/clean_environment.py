@@ -44,11 +44,15 @@ class Environment:
     def python(self) -> Path:
         return self.folder / "bin" / "python"
 
+    @property
+    def hypothesis(self) -> Path:
+        return self.folder / "hypothesis"
+
     def run(self, command: str | Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run `command` (a text goes to the shell) with the programs of this environment."""
         environ = {k: v for k, v in os.environ.items() if k not in UNSET and "COV" not in k}
         environ |= SET | {"PATH": f"{self.python.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-        environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(self.folder / "hypothesis")
+        environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(self.hypothesis)
         return subprocess.run(
             command,
             shell=isinstance(command, str),
@@ -72,6 +76,10 @@ def make_environment(folder: Path) -> Environment:
         pytest.skip("the programs of this environment are shell scripts")
     found = Environment(folder / "venv")
     venv.create(found.folder, with_pip=False, symlinks=True)
+    characters = ROOT / ".hypothesis" / "unicode_data"  # what takes seconds to make
+    if characters.exists():
+        found.hypothesis.mkdir()
+        (found.hypothesis / characters.name).symlink_to(characters)
     view = folder / "site"
     view.mkdir()
     ours = plugins_here()

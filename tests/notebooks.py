@@ -39,7 +39,7 @@ KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 VARIES = "varies"  # the tag of a cell whose output is another one each time
 METADATA = {"language_info": {"name": "python"}}
 FORMAT = {"nbformat": 4, "nbformat_minor": 5}
-DPI = 80
+DPI, UNSIGNED = 80, {"Software": None}
 
 Cell = dict[str, Any]
 Output = dict[str, Any]
@@ -110,12 +110,10 @@ class Recorder:
         plt = sys.modules["matplotlib.pyplot"]
         for number in plt.get_fignums():
             file = io.BytesIO()
-            quiet = {"Software": None}
-            plt.figure(number).savefig(file, dpi=DPI, bbox_inches="tight", metadata=quiet)
+            plt.figure(number).savefig(file, dpi=DPI, bbox_inches="tight", metadata=UNSIGNED)
             data = {"image/png": base64.b64encode(file.getvalue()).decode() + "\n"}
             data["text/plain"] = ["<Figure>"]
-            shown = {"data": data, "metadata": {}, "output_type": "display_data"}
-            self.outputs.append(shown)
+            self.outputs.append({"data": data, "metadata": {}, "output_type": "display_data"})
         plt.close("all")
 
 
@@ -204,8 +202,9 @@ def _apart() -> Iterator[None]:
         patch.dict(os.environ, {"MPLBACKEND": "Agg"}),
         warnings.catch_warnings(),
     ):
-        for key in KEYS:
-            os.environ.pop(key, None)
+        for key in list(os.environ):
+            if key in KEYS or key.startswith("CTXPLUG_"):
+                del os.environ[key]
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
         os.chdir(folder)

@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[1]
 SOURCE = Path(ctxplug.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 # Pages that the tests of other distributions run, with what they need.
-OF_INTEGRATIONS = ("langchain-", "claude", "rest", "server", "remote-", "monitoring", "viewer")
+OF_INTEGRATIONS = (
+    *("langchain-", "llamaindex-", "claude", "rest", "server", "remote-", "monitoring", "viewer"),
+    "write-a-plugin",  # tests/test_tutorial.py follows it, command by command
+)
 DOCUMENTS = [
     ROOT / "README.md",
     *(p for p in sorted((ROOT / "docs").glob("*.md")) if not p.name.startswith(OF_INTEGRATIONS)),
@@ -198,7 +201,8 @@ def test_no_code_is_made_from_data() -> None:
 
 # -- documents ---------------------------------------------------------------------
 
-BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# A block that names what it needs, such as ```python langchain, is run by that adapter's tests.
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def _snippets(path: Path) -> list[tuple[int, str, str | None]]:

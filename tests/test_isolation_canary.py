@@ -57,12 +57,6 @@ def test_a_backend_that_leaks_in_one_verb_is_caught(wrong: type[Backend], verb: 
     caught(wrong(), verb)
 
 
-@pytest.mark.parametrize("verb", sorted({verb for _, verb in WRONG}))
-def test_what_leaks_nothing_is_not_caught(verb: str) -> None:
-    with InMemoryBackend() as backend:
-        IsolationSuite().test_no_method_shows_or_changes_another_namespace(backend, verb)
-
-
 def test_what_is_open_to_others_when_a_memory_opens_is_caught() -> None:
     with ListsSessionsOfAll() as backend, pytest.raises(AssertionError):
         IsolationSuite().test_opening_shows_nothing_of_another_namespace(backend)

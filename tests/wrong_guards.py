@@ -79,7 +79,7 @@ class WrapsAgain(Right):
 class JudgesByText(Right):
     @hookimpl
     def judge_memory(self, record: MemoryRecord) -> Any:
-        return "no" if record.kind == "event" else None
+        return "no" if record.kind != "preference" else None
 
 
 class NeedsAnAgent(Right):
@@ -97,19 +97,19 @@ class MovesRecords(Right):
 class MadeUpClass(Right):
     @hookimpl
     def classify(self, record: MemoryRecord) -> Any:
-        return "secret" if record.kind == "事实" else None
+        return "secret" if record.kind != "preference" else None
 
 
 class AnswersWithNumbers(Right):
     @hookimpl
     def judge_audit(self, entry: AuditEntry) -> Any:
-        return 2.5 if entry.what == "recall" else None
+        return 2.5 if entry.outcome != "ok" else None
 
 
 class TalksToAgents(Right):
     @hookimpl
     def judge_audit(self, entry: AuditEntry) -> Any:
-        return f"{entry.agent.upper()} did it." if entry.outcome == "denied" else None  # type: ignore[union-attr]
+        return f"{entry.agent.upper()} did it." if entry.what != "forget" else None  # type: ignore[union-attr]
 
 
 class NumbersWhatItFinds(Right):
@@ -120,7 +120,7 @@ class NumbersWhatItFinds(Right):
 
     @hookimpl
     def redact(self, text: str) -> str:
-        self.mine.found = (getattr(self.mine, "found", 0) + 1) % len_of_texts()
+        self.mine.found = getattr(self.mine, "found", 0) + 1
         return CARD.sub(f"[card-{self.mine.found}]", text)
 
 
@@ -160,10 +160,6 @@ class BelongsToItsThread(Right):
         return None if threading.get_ident() == self.thread else "internal"
 
 
-def len_of_texts() -> int:
-    return 7
-
-
 RIGHT = Right
 WRONG: list[tuple[Any, set[str]]] = [
     (NoHook, {*laws(GuardSuite)}),
@@ -185,7 +181,13 @@ WRONG: list[tuple[Any, set[str]]] = [
     (MadeUpClass, {"test_any_record_can_be_classified"}),
     (AnswersWithNumbers, {"test_any_entry_can_be_judged"}),
     (TalksToAgents, {"test_any_entry_can_be_judged"}),
-    (NumbersWhatItFinds, {"test_the_same_question_has_the_same_answer"}),
+    (
+        NumbersWhatItFinds,
+        {
+            "test_the_same_question_has_the_same_answer",
+            "test_other_namespaces_change_no_answer",
+        },
+    ),
     (MarksRecords, {"test_nothing_that_is_passed_in_is_changed"}),
     (MarksEntries, {"test_nothing_that_is_passed_in_is_changed"}),
     (KnowsTheLastUser, {"test_other_namespaces_change_no_answer"}),

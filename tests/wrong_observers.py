@@ -39,7 +39,7 @@ class Async:
 class KnowsNoUpdates(Right):
     @hookimpl
     def on_event(self, event: Event) -> None:
-        if event.kind == "memory.updated" and len(event.data["id"]) == 32:
+        if event.kind == "memory.updated" and len(event.data.get("id") or "") == 32:
             raise NotImplementedError(event.kind)
 
 

@@ -166,22 +166,26 @@ def goes_on_when_cancelled() -> Any:
 def leaves_a_task() -> Any:
     async def weather(city: str) -> str:
         """Say what the weather will be."""
-        await asyncio.shield(asyncio.ensure_future(asyncio.sleep(5 if city == "Lisbon" else 0)))
+        told = asyncio.ensure_future(asyncio.sleep(30))
+        await asyncio.sleep(0.005)
+        told.cancel()
         return f"{city}: sun"
 
-    return Tool.of(weather, schema=_schema("Lisbon"))
+    return weather
 
 
 def stays_locked() -> Any:
-    busy = []
+    locked = []
 
     async def weather(city: str) -> str:
         """Say what the weather will be."""
-        if len(busy) > 8:
+        if locked:
             raise RuntimeError("locked by a call that was cancelled")
-        busy.append(city)
-        await asyncio.sleep(0.01)
-        busy.pop()
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            locked.append(city)
+            raise
         return f"{city}: sun"
 
     return weather

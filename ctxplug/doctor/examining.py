@@ -12,7 +12,7 @@ from ctxplug.doctor.finding import Finding, ok, problem, warning
 from ctxplug.doctor.plugins import ask, plugins
 from ctxplug.doctor.stores import file_of
 from ctxplug.errors import CtxplugError
-from ctxplug.settings import MEMORY, find_file, read
+from ctxplug.settings import MEMORY, find_file, parse, read
 
 __all__ = ["AREAS", "PLUGIN_SECONDS", "examine"]
 
@@ -35,6 +35,7 @@ AREAS = (
     "backups",
 )
 SERVER_GROUPS = ("CTXPLUG_SERVER_", "CTXPLUG_LOG_")
+SERVER_TABLES = frozenset({"server", "log"})
 CLIENT_KEY = "CTXPLUG_SERVER_KEY"
 
 
@@ -94,9 +95,8 @@ def _looked(area: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Findin
 
 def _server(seconds: float, environ: Mapping[str, str], told: dict[str, str]) -> Iterator[Finding]:
     """Ask `ctxplug serve` what it thinks of its settings, if there are any."""
-    file = find_file(environ)
     own = [n for n in sorted(environ) if n.startswith(SERVER_GROUPS) and n != CLIENT_KEY]
-    if not own and file is None:
+    if not own and not _has_server_tables(environ):
         return
     command = ["-m", "ctxplug.cli", "serve", "--show-config", "--json"]
     loaded = ask(command, seconds, {**environ, "TERM": "dumb"})
@@ -113,6 +113,14 @@ def _server(seconds: float, environ: Mapping[str, str], told: dict[str, str]) ->
     told.update({name: one["value"] for name, one in settings.items()})
     given = [f"{n} ({one['where']})" for n, one in settings.items() if one["source"] != "default"]
     yield ok("server", f"Its settings are valid. Set: {', '.join(given) or 'none'}.")
+
+
+def _has_server_tables(environ: Mapping[str, str]) -> bool:
+    path = find_file(environ)
+    try:
+        return path is not None and not SERVER_TABLES.isdisjoint(parse(path).tables)
+    except CtxplugError:  # the look at the settings has told it
+        return False
 
 
 def _configured(environ: Mapping[str, str]) -> str | None:

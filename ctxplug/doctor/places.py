@@ -28,7 +28,7 @@ def permissions(path: str) -> Iterator[Finding]:
     folder = os.path.dirname(os.path.abspath(path))
     faults = list(_modes(path, folder)) if os.name == "posix" else []
     for name, what in ((path, "the store"), (folder, "its folder")):
-        if not os.access(name, os.W_OK):
+        if not os.access(name, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             said = f"This user cannot write {what}, {name!r}: it can be read only."
             faults.append(warning("permissions", said, "Run as its owner, or change the owner."))
     yield from faults or [ok("permissions", "The store and its folder are as they should be.")]
@@ -92,7 +92,8 @@ def keys(path: str) -> Iterator[Finding]:
         said = f"Others on this machine may open the keys in {path!r}: {_mode(found)}."
         yield problem("keys", said, f"Keep them to their owner: chmod 600 {path}")
     else:
-        yield ok("keys", f"{path!r} holds {count} keys, for its owner's eyes only.")
+        many = "1 key" if count == 1 else f"{count} keys"
+        yield ok("keys", f"{path!r} holds {many}, for its owner's eyes only.")
 
 
 def backups(folder: str, now: float | None = None) -> Iterator[Finding]:
@@ -104,7 +105,7 @@ def backups(folder: str, now: float | None = None) -> Iterator[Finding]:
         return
     newest = max(files, key=lambda path: path.stat().st_mtime)
     hours = ((time.time() if now is None else now) - newest.stat().st_mtime) / 3_600
-    said = f"The newest of {len(files)} backups, {newest.name!r}, is {hours:.0f} hours old."
+    said = f"The newest backup, {newest.name!r}, is {hours:.0f} hours old."
     if hours > OLD_HOURS:
         yield warning("backups", said, "Look why none was made since.")
     else:

@@ -40,10 +40,8 @@ def store(target: str) -> Iterator[Finding]:
         said = f"{name!r} keeps its stores in no file, so nothing of it was looked at."
         yield ok("store", f"{said} `ctxplug check` asks the store itself.")
         return
-    if not os.path.exists(path) and not wal_size(path):
-        said = f"There is no store at {path!r}."
-        advice = "Check the path; the first program that opens it with AgentMemory creates it."
-        yield problem("store", said, advice)
+    if not os.path.exists(path):
+        yield _missing(path)
         return
     try:
         files.ensure(path, read_only=True, busy_seconds=BUSY_SECONDS)
@@ -52,6 +50,14 @@ def store(target: str) -> Iterator[Finding]:
         yield problem("store", str(exc), "Until then nothing of it can be read.")
         return
     yield from _writing(path)
+
+
+def _missing(path: str) -> Finding:
+    if wal_size(path):
+        said = f"{path!r} is missing, and its last writes are in {path + '-wal'!r}."
+        return problem("store", said, "Put the file back beside it, or restore a backup.")
+    advice = "Check the path; the first program that opens it with AgentMemory creates it."
+    return problem("store", f"There is no store at {path!r}.", advice)
 
 
 def _examined(path: str) -> Iterator[Finding]:

@@ -21,15 +21,10 @@ def text() -> Iterator[Finding]:
     preferred = locale.getpreferredencoding(False)
     shown = getattr(sys.stdout, "encoding", None) or preferred
     names = sys.getfilesystemencoding()
-    for what, encoding in (("Output", shown), ("File names", names)):
+    for what, encoding in (("Output is", shown), ("File names are", names)):
         if encoding.lower().replace("-", "") != "utf8":
-            yield warning(
-                "text",
-                f"{what} are in {encoding}, which cannot hold every language."
-                if what != "Output"
-                else f"Output is in {encoding}, which cannot show every language.",
-                "Set LANG=C.UTF-8, or PYTHONUTF8=1.",
-            )
+            said = f"{what} in {encoding}, which does not have every language."
+            yield warning("text", said, "Set LANG=C.UTF-8, or PYTHONUTF8=1.")
             return
     yield ok("text", "Output and file names are in UTF-8.")
 
@@ -38,19 +33,22 @@ def encodings() -> Iterator[Finding]:
     """Look whether tokens can be counted exactly without a network."""
     from ctxplug.tokens.tiktoken_counter import tiktoken_counter
 
+    missing = []
     for name in ENCODINGS:
         try:
             tiktoken_counter(name).count_text("里斯本 Lisbon")
         except CtxplugError:
-            yield warning(
-                "encodings",
-                f"The token encoding {name} is not on this machine: tokens are estimated, and"
-                " windows keep a margin for it.",
-                f"Once, with a network: TIKTOKEN_CACHE_DIR=FOLDER python -c 'import tiktoken;"
-                f' tiktoken.get_encoding("{name}")\'; keep TIKTOKEN_CACHE_DIR set.',
-            )
-        else:
-            yield ok("encodings", f"{name} is on this machine.")
+            missing.append(name)
+    if missing:
+        yield warning(
+            "encodings",
+            f"Not on this machine: {' and '.join(missing)}. Tokens are estimated by that, and"
+            " windows keep a margin for it.",
+            "Once, with a network: TIKTOKEN_CACHE_DIR=FOLDER python -c 'import tiktoken;"
+            f' tiktoken.get_encoding("{missing[0]}")\'; then keep TIKTOKEN_CACHE_DIR set.',
+        )
+    else:
+        yield ok("encodings", f"{' and '.join(ENCODINGS)} are on this machine.")
 
 
 def settings(environ: Mapping[str, str] | None = None) -> Iterator[Finding]:

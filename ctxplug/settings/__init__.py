@@ -4,7 +4,7 @@ The library has none: `AgentMemory.open` takes what it is given. A program says 
 has, and `read` finds their values, says where each comes from, and refuses what it cannot take.
 """
 
-from ctxplug.settings.file import VARIABLE, SettingsFile, find_file
+from ctxplug.settings.file import VARIABLE, SettingsFile, find_file, parse
 from ctxplug.settings.memory import ENVIRONMENT_ALONE, MEMORY
 from ctxplug.settings.reading import Configuration, Given, read
 from ctxplug.settings.setting import Setting
@@ -18,5 +18,6 @@ __all__ = [
     "Setting",
     "SettingsFile",
     "find_file",
+    "parse",
     "read",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ctxplug.errors import CannotOpenError, InvalidValueError
 
-__all__ = ["NAME", "VARIABLE", "SettingsFile", "find_file"]
+__all__ = ["NAME", "VARIABLE", "SettingsFile", "find_file", "parse"]
 
 NAME = "ctxplug.toml"
 VARIABLE = "CTXPLUG_CONFIG"

@@ -104,7 +104,8 @@ def _refuse_unknown(file: SettingsFile, settings: Sequence[Setting]) -> None:
         if table not in GROUPS:
             raise _none(file.where(table), f"has the table [{table}]", _like(table, GROUPS))
     for name in file.values:
-        if name not in known and name.rpartition(".")[0] in groups:
+        table = name.partition(".")[0] if "." in name else ""
+        if name not in known and table in groups:
             raise _none(file.where(name), f"has {name!r}", _like(name, known))
 
 

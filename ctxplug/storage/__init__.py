@@ -26,8 +26,11 @@ from ctxplug.storage.backend import (
     VectorState,
     Where,
     conversations,
+    entry_record,
+    is_listed,
 )
-from ctxplug.storage.erasure import EraseReceipt, Marks, marks_of
+from ctxplug.storage.erasure import EraseReceipt, Marks, marks_of, receipt_of
+from ctxplug.storage.matching import matches
 
 __all__ = [
     "Append",
@@ -57,5 +60,9 @@ __all__ = [
     "VectorState",
     "Where",
     "conversations",
+    "entry_record",
+    "is_listed",
     "marks_of",
+    "matches",
+    "receipt_of",
 ]

@@ -24,7 +24,8 @@ keyword and, where the backend declares it, by vector).
    whole unit of work on the backend's own worker threads, and nothing awaits inside a
    transaction, so a cancelled caller never leaves half a write.
 8. `capabilities` names what works beyond this: "keyword", "vector", "archive", "fork",
-   "backup", "durable" (survives the process). What is not named raises UnsupportedError.
+   "backup", "durable" (survives the process). What is not named raises UnsupportedError, in
+   `write` too: for an Embed or Unembed, what archives or brings back, and a Fork.
 9. `close` may be called twice; every other call after it raises ClosedError. Errors are in
    the family of StorageError, with the cause chained.
 10. With "vector": an Embed gives a record the vector of its content, and a Put takes it
@@ -367,7 +368,10 @@ class ArchiveState:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What `check` found; `ok` is whether there are no `problems`."""
+    """What `check` found; `ok` is whether there are no `problems`.
+
+    `counts` holds at least the "entries" and "records" of the store.
+    """
 
     problems: tuple[str, ...]
     counts: Mapping[str, int]

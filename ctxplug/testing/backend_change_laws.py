@@ -71,14 +71,17 @@ class ChangeLaws:
         self, backend: Backend
     ) -> None:
         backend.write(said("one two", "one two"), said("three", "three"), note(3))
-        before, glances = backend.get(NS, "trip@1"), backend.glance(Where(NS, ids=["trip@1"]))
+        indexed = "keyword" in backend.capabilities
+        before = backend.get(NS, "trip@1")
+        glances = backend.glance(Where(NS, ids=["trip@1"])) if indexed else []
         assert before is not None
         backend.write(Delete(NS, "trip@1"))
-        assert backend.search(Where(NS), terms=["two"]) == []
+        assert backend.get(NS, "trip@1") is None
         assert backend.write(Put(before, "one two", version=1)) == [1]
         assert backend.get(NS, "trip@1") == before
-        assert backend.glance(Where(NS, ids=["trip@1"])) == glances
-        assert [hit.record.id for hit in backend.search(Where(NS), terms=["two"])] == ["trip@1"]
+        if indexed:
+            assert backend.glance(Where(NS, ids=["trip@1"])) == glances
+            assert [h.record.id for h in backend.search(Where(NS), terms=["two"])] == ["trip@1"]
         assert backend.check().ok
         other = before.evolve(id="x", session="nobody")  # there is no such entry
         backend.write(Put(other, "one two", version=1))

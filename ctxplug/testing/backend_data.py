@@ -10,10 +10,11 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from ctxplug.errors import UnsupportedError
 from ctxplug.messages import Message
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import Namespace
-from ctxplug.storage import Append, Stream, Where
+from ctxplug.storage import Append, Backend, Stream, Where
 from ctxplug.testing.suite import from_threads
 
 START = datetime(2026, 1, 31, 12, 30, 15, 123456, tzinfo=UTC)
@@ -139,6 +140,25 @@ def numbers(entries: list[Any]) -> list[int]:
 def elsewhere(work: Callable[[], Any]) -> None:
     """Run `work` in another thread; raise AssertionError if it raises."""
     from_threads(lambda number: work(), 1)
+
+
+def require_refused(
+    backend: Backend, capability: str, calls: Mapping[str, Callable[[], Any]]
+) -> None:
+    """Fail unless each of `calls` is refused as what `backend` does not declare (rule 8)."""
+    for name, call in calls.items():
+        rule = (
+            f"{type(backend).__name__} does not declare {capability!r}, so {name} has to raise"
+            f" UnsupportedError with capability={capability!r}"
+        )
+        try:
+            call()
+        except UnsupportedError as exc:
+            assert exc.capability == capability, f"{rule}, not {exc.capability!r}"
+        except Exception as exc:
+            raise AssertionError(f"{rule}; it raised {exc!r:.200}") from exc
+        else:
+            raise AssertionError(f"{rule}; it raised nothing")
 
 
 # -- strategies ----------------------------------------------------------------------

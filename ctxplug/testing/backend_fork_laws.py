@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxplug.errors import ConflictError, InvalidValueError, UnsupportedError
+from ctxplug.errors import ConflictError, InvalidValueError
 from ctxplug.storage import (
     ArchiveLog,
     Backend,
@@ -36,6 +36,7 @@ from ctxplug.testing.backend_data import (
     memory,
     note,
     numbers,
+    require_refused,
     said,
 )
 from ctxplug.testing.backend_fork_data import LENGTH, NAMES, Logs, forests, reads
@@ -54,9 +55,8 @@ class ForkLaws:
             assert backend.write(Fork(FORK, "trip", 1), note(3, FORK)) == [1, 2]
             assert backend.lineage(FORK) == [("trip", 1), ("fork", 2)]
             return
-        with pytest.raises(UnsupportedError) as caught:
-            backend.write(note(3), Fork(FORK, "trip", 1))
-        assert caught.value.capability == "fork"
+        call = {"a write with Fork": lambda: backend.write(note(3), Fork(FORK, "trip", 1))}
+        require_refused(backend, "fork", call)
         assert backend.head(STREAM) == 2
 
     @PROPERTY
@@ -153,7 +153,7 @@ class ForkLaws:
         assert numbers(backend.read(STREAM)) == [1, 2, 3, 4, 5, 60]
         assert numbers(backend.read(FORK)) == [1, 2, 3, 40, 50]
         assert (backend.head(STREAM), backend.head(FORK)) == (6, 5)
-        assert backend.check().counts["entries"] == 8
+        assert backend.check().counts.get("entries") == 8
 
     def test_a_fork_begins_when_it_is_made(self, backend: Backend) -> None:
         if "fork" not in backend.capabilities:

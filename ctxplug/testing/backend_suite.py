@@ -13,7 +13,11 @@
             return lambda: MyBackend(tmp_path / "my.db")
 
 Every rule of the law in `ctxplug.storage.backend` is a test. What a backend declares in
-`capabilities` must work, and what it does not declare must raise UnsupportedError.
+`capabilities` must work, and what it does not declare must raise UnsupportedError, so begin
+with `capabilities = frozenset()`, run the suite with `-x`, and add one at a time. The tests come
+in the order of what builds on what: the log, records, namespaces, and then the rest.
+`entry_record`, `matches`, `is_listed` and `receipt_of` of `ctxplug.storage` do what every
+backend does alike.
 """
 
 from __future__ import annotations
@@ -38,19 +42,19 @@ from ctxplug.testing.backend_vector_laws import VectorLaws
 from ctxplug.testing.suite import Suite, not_overridden
 
 
-class MemoryBackendSuite(
-    LogLaws,
-    RecordLaws,
-    ChangeLaws,
-    StoreLaws,
-    ThreadLaws,
-    SightLaws,
-    KeepingLaws,
-    VectorLaws,
-    OccurrenceLaws,
-    ArchiveLaws,
-    ForkLaws,
+class MemoryBackendSuite(  # pytest begins with the tests of the last of them: the simplest
     SessionLaws,
+    ForkLaws,
+    ArchiveLaws,
+    OccurrenceLaws,
+    VectorLaws,
+    KeepingLaws,
+    SightLaws,
+    ThreadLaws,
+    StoreLaws,
+    ChangeLaws,
+    RecordLaws,
+    LogLaws,
     Suite,
 ):
     """The law as tests; override the fixture `backend` to yield an open, empty backend."""

@@ -41,7 +41,7 @@ _ODD = FEATURES - {"huge"}
 _PLAIN = _ODD - {"odd_text", "opaque"}
 _TEXT = st.sampled_from((PROSE, CHINESE, "", "OK", "好", "🙂", *ODD_TEXTS[-6:]))
 _SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|system|>")
-_SAID = (Message("user", PROSE), Message("assistant", CHINESE), Message("user", "OK 好的"))
+_SAID = tuple(Message("user", text, id=text[:4]) for text in (PROSE, CHINESE, "OK 好的"))
 _PARTS: dict[str, Part] = {
     "text": TextPart(PROSE + CHINESE),
     "the arguments of a call": ToolCallPart("c1", "pay", {"to": "王芳", "note": PROSE}),
@@ -184,9 +184,8 @@ class TokenCounterSuite(Suite):
         self, counter: TokenCounter
     ) -> None:
         """No service that cannot be reached keeps a window from being made."""
-        with _no_network() as attempts:
-            with answering("a text without a network"):
-                counter.count_text("Nobody has counted this before. 从未数过。")
+        with _no_network() as attempts, answering("a text without a network"):
+            counter.count_text("Nobody has counted this before. 从未数过。")
         assert counter.estimated or not attempts, (
             "it asked a service that could not be reached, and does not say that it estimated"
         )

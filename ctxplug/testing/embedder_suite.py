@@ -18,7 +18,7 @@ import pytest
 
 from ctxplug.errors import PluginError
 from ctxplug.recall.embedder import Embedder, checked, query_rows
-from ctxplug.testing.suite import Suite, from_threads, kind_of, not_overridden
+from ctxplug.testing.suite import Suite, answering, from_threads, kind_of, not_overridden
 
 TEXTS = (
     "I moved to Lisbon last week.",
@@ -74,7 +74,9 @@ class EmbedderSuite(Suite):
 
     def test_no_texts_give_no_rows(self, embedder: Embedder) -> None:
         """Rule 1."""
-        _of_shape(embedder.embed([]), 0, embedder)
+        with answering("an empty list of texts"):
+            rows = embedder.embed([])
+        _of_shape(rows, 0, embedder)
 
     def test_a_batch_gives_what_its_texts_give_alone(self, embedder: Embedder) -> None:
         """Rule 4: no row depends on its neighbours or on its place."""
@@ -98,7 +100,9 @@ class EmbedderSuite(Suite):
 
     def test_a_long_text_is_cut_and_not_refused(self, embedder: Embedder) -> None:
         """Rule 3."""
-        _checked(embedder.embed([LONG, "short"]), 2, embedder)
+        with answering(f"a text of {len(LONG)} characters"):
+            rows = embedder.embed([LONG, "short"])
+        _checked(rows, 2, embedder)
 
     def test_a_question_gives_one_row_for_any_text(self, embedder: Embedder) -> None:
         """Rule 6, whether or not there is an `embed_query`."""

@@ -22,7 +22,7 @@ from ctxplug.messages import Message, ToolCallPart
 from ctxplug.records import MemoryRecord
 from ctxplug.scoring.scorer import History, ImportanceScorer, Item
 from ctxplug.testing.histories import FEATURES, START, histories
-from ctxplug.testing.suite import Suite, examples, from_threads, kind_of, not_overridden
+from ctxplug.testing.suite import Suite, answering, examples, from_threads, kind_of, not_overridden
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 ODD_TEXTS = (
@@ -116,18 +116,22 @@ class ImportanceScorerSuite(Suite):
         """Rules 1 and 3: odd texts, of each role, with an empty history."""
         call = ToolCallPart("c1", "f", {"q": text}, raw_arguments=text)
         spoken = [Message(role, text) for role in ("system", "user", "assistant", "tool")]
-        _scores(scorer, [*spoken, Message("assistant", [call]), Message("user")], NOW, History())
+        items = [*spoken, Message("assistant", [call]), Message("user")]
+        with answering(f"the text {text!a:.60} without a history"):
+            _scores(scorer, items, NOW, History())
 
     def test_a_megabyte_on_one_line_is_scored(self, scorer: ImportanceScorer) -> None:
         """Rule 1, in time: a scorer that is not linear is felt here."""
         texts = ("a" * 1_000_000, "中" * 400_000, "1,2;" * 250_000, '{"k":' * 200_000)
         messages = [Message("user", text) for text in texts]
-        _scores(scorer, messages, NOW, History(messages))
+        with answering("a message of a megabyte"):
+            _scores(scorer, messages, NOW, History(messages))
 
     def test_an_item_outside_the_history_is_scored(self, scorer: ImportanceScorer) -> None:
         """Rule 3."""
         others = [Message("user", "Lisbon 4711"), Message("assistant", "里斯本 4711")]
-        _scores(scorer, [Message("user", "Lisbon 4711")], NOW, History(others))
+        with answering("an item that is not in the history"):
+            _scores(scorer, [Message("user", "Lisbon 4711")], NOW, History(others))
 
     def test_a_long_history_is_scored_in_few_passes(self, scorer: ImportanceScorer) -> None:
         """Rule 4: a pass over all messages is made once, with `history.derived`."""

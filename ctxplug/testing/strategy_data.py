@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cache
 
 from hypothesis import strategies as st
 
@@ -101,7 +100,6 @@ def working_histories(draw: st.DrawFn) -> list[Message]:
     return messages
 
 
-@cache
 def conversations() -> dict[str, tuple[Unit, ...]]:
     """Return conversations worth compressing by name, the same each time."""
     thinking = ThinkingPart("Which one? " * 40, signature="signature==")

@@ -92,4 +92,5 @@ def _number(schema: Mapping[str, Any]) -> Any:
 def _text(schema: Mapping[str, Any], word: str) -> str:
     text = _TEXTS.get(schema.get("format", ""), word)
     text += "." * (schema.get("minLength", 0) - len(text))
-    return text[: int(schema.get("maxLength", len(text)))]
+    most: int = schema.get("maxLength", len(text))
+    return text[:most]

@@ -41,7 +41,7 @@ _OBJECT = re.compile(r"<[\w.<>]+ (?:object )?at 0x[0-9a-f]+>")
 _PROPERTY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _STEPS = 12  # turns of the event loop after which a call is cancelled, at most
 _SECONDS = 60.0  # after which a call counts as hanging
-_PARTING = 2.0  # seconds in which what was cancelled cleans up
+_PARTING = 1.0  # seconds in which what was cancelled cleans up
 
 
 def made(tool: Any) -> Tool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from sphinx.search.en import SearchEnglish
 
@@ -33,7 +34,7 @@ var splitQuery = (query) =>
         found: list[str] = []
         for piece in _PIECES.findall(input):
             if re.match(f"[{_HAN}]", piece):
-                found += [*piece, *(a + b for a, b in zip(piece, piece[1:], strict=False))]
+                found += [*piece, *(a + b for a, b in pairwise(piece))]
             else:
                 found.append(piece)
         return found

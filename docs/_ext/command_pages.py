@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
+
 from ctxplug.cli.app import app
 
 _MARKUP = re.compile(r"\[(bold|/|/bold)\]")
@@ -18,7 +19,7 @@ def command_pages() -> str:
     """Return every command, its arguments and options, as Markdown."""
     root: Any = typer.main.get_command(app)
     context = typer.Context(root, info_name="ctxplug")
-    lines = [_table(root, "The program's own options")]
+    lines = [_table(root)]
     for name in root.list_commands(context):
         lines += _command(root.get_command(context, name), f"ctxplug {name}", depth=2)
     return "\n\n".join(filter(None, lines))
@@ -26,9 +27,9 @@ def command_pages() -> str:
 
 def _command(command: Any, path: str, depth: int) -> Iterator[str]:
     yield f"({path.replace(' ', '-')})=\n{'#' * depth} {path}"
+    yield f"```text\n{_usage(command, path)}\n```"
     yield from _help(command.help or "")
-    yield f"```sh\n{_usage(command, path)}\n```"
-    yield _table(command, "Arguments and options")
+    yield _table(command)
     for name, inner in getattr(command, "commands", {}).items():
         if not inner.hidden:
             yield from _command(inner, f"{path} {name}", depth + 1)
@@ -54,11 +55,11 @@ def _usage(command: Any, path: str) -> str:
     return " ".join(parts)
 
 
-def _table(command: Any, title: str) -> str:
+def _table(command: Any) -> str:
     rows = [_row(p) for p in command.params if not p.hidden]
     if not rows:
         return ""
-    return "\n".join([f"| {title} | | |", "|---|---|---|", *rows])
+    return "\n".join(["| argument or option | value | what it does |", "|---|---|---|", *rows])
 
 
 def _row(parameter: Any) -> str:

@@ -8,23 +8,24 @@ and the links of a page of contents become its part of the navigation.
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from docutils import nodes
-from docutils.parsers.rst import roles
-from sphinx import addnodes
-from sphinx.application import Sphinx
-from sphinx.util import logging
-
 from both_languages import SearchBoth
 from command_pages import command_pages
+from docutils import nodes
+from docutils.parsers.rst import roles
 from notebook_pages import NotebookParser
 from own_assets import far_assets_in
 from reference_names import BLOCK, Wanted, wanted_in, wanted_on
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
 
 public_values: set[int] = set()  # of all pages, by identity
 log = logging.getLogger("ctxplug_site")
@@ -35,7 +36,7 @@ COMMANDS = "```{commands}\n```"
 ALL_BESIDE = ("docs/benchmarks/index",)  # their pages come and go with what is measured
 CONTENTS = ("docs/index", "docs/reference/index", "examples/README")
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
-_LINK = re.compile(r"^(?:- |\|\s*)\[[^]]+\]\(([^)#\s]+\.(?:md|ipynb))\)", re.MULTILINE)
+_LINK = re.compile(r"^(?:- |\|\s*)\[([^]]+)\]\(([^)#\s]+\.(?:md|ipynb))\)", re.MULTILINE)
 _NAME = re.compile(r"(?:[a-z_]\w*\.)*[A-Z]\w*(?:\.\w+)*|\w+(?:\.\w+)+(?:\(\))?|\w+\(\)")
 
 
@@ -64,13 +65,18 @@ def expand(app: Sphinx, docname: str, source: list[str]) -> None:
 def navigation_of(docname: str, page: str) -> str:
     """Return the toctrees that the links of a page's sections amount to."""
     trees = []
-    parts = _SECTION.split(page)[1:]
+    parts = ["", *_SECTION.split(page)]  # what stands before the first section has no title
     for title, text in zip(parts[::2], parts[1::2], strict=True):
-        linked = [_from(docname, link) for link in _LINK.findall(text)]
+        linked = [_entry(name, _from(docname, link)) for name, link in _LINK.findall(text)]
         if linked:
             caption = f":caption: {title}\n" if docname == HOME else ""
             trees.append(f"```{{toctree}}\n:hidden:\n{caption}\n" + "\n".join(linked) + "\n```\n")
     return "\n\n" + "\n".join(trees)
+
+
+def _entry(name: str, page: str) -> str:
+    """Return a line of a toctree: a page under the name of its link, or if that is code, its own."""
+    return page if name.startswith("`") else f"{name} <{page}>"
 
 
 def _from(docname: str, link: str) -> str:
@@ -113,7 +119,9 @@ def _directive(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, types.ModuleType):
         return  # it has a place of its own
     if isinstance(value, type):
-        yield from (f".. autoclass:: {name}", "   :members:", "   :show-inheritance:")
+        yield from (f".. autoclass:: {name}", "   :members:")
+        if any(map(_is_worth_naming, value.__bases__)):
+            yield "   :show-inheritance:"
         if not issubclass(value, BaseException) and _is_ours_alone(value):
             yield "   :inherited-members:"
     elif callable(value) and hasattr(value, "__name__"):
@@ -137,20 +145,21 @@ def _is_ours_alone(cls: type) -> bool:
 def tidy_signature(
     app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """Leave out the signature of what is never called with one: a protocol."""
-    if what == "class" and getattr(value, "_is_protocol", False):
+    """Leave out the signature of what is never called: a protocol, or what `open` makes."""
+    if what == "class" and (getattr(value, "_is_protocol", False) or hasattr(value, "open")):
         return "", ""
     return None
 
 
 def show_bases(app: Sphinx, name: str, value: Any, options: Any, bases: list[Any]) -> None:
     """Name the bases that a reader can look up: errors, public classes, those of others."""
-    bases[:] = [
-        base
-        for base in bases
-        if id(getattr(base, "__origin__", base)) in public_values
-        or "ctxplug" not in getattr(base, "__module__", "")
-    ] or [object]
+    bases[:] = filter(_is_worth_naming, bases)
+
+
+def _is_worth_naming(base: Any) -> bool:
+    if base.__module__ in {"abc", "builtins", "typing"}:
+        return isinstance(base, type) and issubclass(base, Exception)
+    return id(base) in public_values or "ctxplug" not in base.__module__
 
 
 def tidy_docstring(
@@ -161,6 +170,8 @@ def tidy_docstring(
     The second line of an item numbered 10 or more is indented as that of the others is, and a
     word may end in an underscore.
     """
+    if what == "class" and (twins := twins_of(value)):
+        lines += ["Coroutines that do the same: " + ", ".join(f"`{n}`" for n in twins) + ".", ""]
     wide = False
     for number, line in enumerate(lines):
         wide = bool(re.match(r"\d\d\. ", line)) or (wide and line.startswith("   "))
@@ -169,6 +180,26 @@ def tidy_docstring(
         code = re.split(r"(`[^`]*`)", line)
         code[::2] = [re.sub(r"(?<=\w)_(?!\w)", r"\_", text) for text in code[::2]]
         lines[number] = "".join(code)
+
+
+def leave_twins(
+    app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave the a-twin of a method to the sentence that tells of all of them."""
+    owner = getattr(value, "__qualname__", "").partition(".")[0]
+    cls = vars(sys.modules.get(getattr(value, "__module__", ""), sys)).get(owner)
+    return True if isinstance(cls, type) and name in twins_of(cls) else None
+
+
+def twins_of(cls: type) -> list[str]:
+    """Return the coroutine methods of a class that do what a method does that is none."""
+    return [
+        name
+        for name in dir(cls)
+        if name.startswith("a")
+        and inspect.iscoroutinefunction(getattr(cls, name))
+        and callable(getattr(cls, name[1:], None))
+    ]
 
 
 # -- names in docstrings -------------------------------------------------------------
@@ -280,6 +311,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", import_all)
     app.connect("source-read", expand)
     app.connect("autodoc-process-signature", tidy_signature)
+    app.connect("autodoc-skip-member", leave_twins)
     app.connect("autodoc-process-bases", show_bases)
     app.connect("autodoc-process-docstring", tidy_docstring)
     app.connect("doctree-read", be_exact)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 _FAR = r"(?:https?:)?//[^\s\"'<>)]+"
 # What a browser loads by itself. A link that somebody clicks (`<a href>`) is no asset.
+_INSIDE = r"(?:[^>\"']|\"[^\"]*\"|'[^']*')*?"  # of a tag, whatever its attributes hold
 _LOADED = {
     ".html": re.compile(
         rf"<(?:script|img|iframe|source|video|audio|embed|object|input|track|image|use)\b"
-        rf"[^>]*?\s(?:src|srcset|data|href|xlink:href)\s*=\s*[\"']?({_FAR})"
+        rf"{_INSIDE}\s(?:src|srcset|data|href|xlink:href)\s*=\s*[\"']?({_FAR})"
         rf"|<link\b(?=[^>]*\brel=[\"']?(?:stylesheet|preload|icon|preconnect|dns-prefetch|manifest"
         rf"|shortcut))[^>]*?\bhref\s*=\s*[\"']?({_FAR})"
         rf"|\burl\(\s*[\"']?({_FAR})",

@@ -91,7 +91,8 @@ class Phones:
         said = _said(shadow, start, words)
         for region in self.regions:
             if len(sizes) == 1 and not said:
-                shaped = length >= MOBILE and _mobile(region).fullmatch(shadow, start, end)
+                mobile = _mobile(region) if length >= MOBILE else None
+                shaped = mobile is not None and mobile.fullmatch(shadow, start, end) is not None
             else:
                 shaped = said or trunk or _grouped(sizes, leading, region)
             number = _national(_digits(shadow, start, end), region) if shaped else None
@@ -148,14 +149,21 @@ def _written(number: PhoneNumber) -> str:
 @lru_cache(1_000)
 def _grouped(sizes: tuple[int, ...], leading: str, region: str) -> bool:
     """Say whether the region's numbers are written in groups of these sizes."""
-    plan = PhoneMetadata.metadata_for_region(region)
+    plan = _plan(region)
     prefix = plan.national_prefix or ""
     shapes = {sizes}
     if prefix and leading == prefix[0]:
         shapes.add((sizes[0] - len(prefix), *sizes[1:]))
         if sizes[0] == len(prefix):
             shapes.add(sizes[1:])
-    return any(_fits(shape, form.pattern) for shape in shapes for form in plan.number_format)
+    patterns = [form.pattern or "" for form in plan.number_format]
+    return any(_fits(shape, pattern) for shape in shapes for pattern in patterns)
+
+
+def _plan(region: str) -> PhoneMetadata:
+    plan = PhoneMetadata.metadata_for_region(region)
+    assert plan is not None, region  # regions were checked when the redactor was made
+    return plan
 
 
 def _fits(sizes: tuple[int, ...], pattern: str) -> bool:
@@ -168,7 +176,7 @@ def _fits(sizes: tuple[int, ...], pattern: str) -> bool:
 @lru_cache(300)
 def _mobile(region: str) -> re.Pattern[str]:
     """Return what a bare mobile number looks like where it differs from a fixed line's."""
-    plan = PhoneMetadata.metadata_for_region(region)
+    plan = _plan(region)
     mobile, fixed = plan.mobile, plan.fixed_line
     if mobile is None or fixed is None or mobile.national_number_pattern is None:
         return re.compile(r"(?!)")

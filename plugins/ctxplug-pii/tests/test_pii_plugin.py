@@ -21,10 +21,23 @@ from ctxplug.errors import GuardError, InvalidValueError
 from ctxplug.messages import TextPart, ToolCallPart, ToolResultPart
 from ctxplug.plugins import Plugins
 from ctxplug.scope import Scope
+from ctxplug.testing import GuardSuite
 
 SECRET = "a secret of sixteen bytes or more"
 SAID = "我是陈伟，电话13800138000, mail wei.chen@example.com"
 HOOKS = {"redact", "classify"}
+
+
+class TestRedactor(GuardSuite):
+    @pytest.fixture
+    def guard(self):
+        return Redactor(secret=SECRET)
+
+
+class TestTheInstalledPlugin(GuardSuite):
+    @pytest.fixture
+    def guard(self):
+        return plugin({"CTXPLUG_PII": "on"})
 
 
 def plugins_for(environ: Mapping[str, str]) -> Plugins:
