@@ -90,22 +90,23 @@ def read_one(benchmark: Benchmark, printed: str, said: str, seconds: float) -> R
 
 
 def run_all(
-    names: Sequence[str], small: bool, data: Path | None, say: Callable[[str], None]
+    names: Sequence[str], small: bool, data: Path | None, done: Callable[[Result], None]
 ) -> list[Result]:
-    """Run the named benchmarks, or all, one after another."""
+    """Run the named benchmarks, or all, one after another; tell `done` of each."""
     chosen = [b for b in BENCHMARKS if (not names or b.name in names)]
     chosen = [b for b in chosen if not small or b.small is not None]
     results = []
     for n, benchmark in enumerate(chosen, 1):
-        say(f"[{n:2}/{len(chosen)}] {benchmark.name}: {benchmark.asks} ...")
+        _say(f"[{n:2}/{len(chosen)}] {benchmark.name}: {benchmark.asks} ...")
         result = run_one(benchmark, small, data)
         results.append(result)
+        done(result)
         if result.skipped:
-            say(f"        skipped: {result.skipped}")
+            _say(f"        skipped: {result.skipped}")
         elif result.failed:
-            say(f"        FAILED: {result.failed}")
+            _say(f"        FAILED: {result.failed}")
         else:
-            say(f"        {result.seconds:.0f} s, {len(result.figures)} figures")
+            _say(f"        {result.seconds:.0f} s, {len(result.figures)} figures")
     return results
 
 
@@ -186,17 +187,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     unknown = sorted(set(options.only) - set(names))
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose from {', '.join(names)}")
-    results = run_all(options.only, options.small, data_folder(options.data), _say)
-    kept = kept_figures(options.pages)
-    found = changes(results, kept.get("small" if options.small else "full", {}))
-    if not options.check:
-        keep(options.pages, results, options.small)
-        if not options.small:
-            write_pages(options.pages, BENCHMARKS)
-    elif slow := _slower(found):
-        again = run_all(slow, options.small, data_folder(options.data), _say)
+    size = "small" if options.small else "full"
+    before = kept_figures(options.pages).get(size, {})
+
+    def done(result: Result) -> None:
+        if not options.check:  # at once: who stops a long run keeps what is done
+            keep(options.pages, [result], options.small)
+
+    data = data_folder(options.data)
+    results = run_all(options.only, options.small, data, done)
+    found = changes(results, before)
+    if not options.check and not options.small:
+        write_pages(options.pages, BENCHMARKS)
+    elif options.check and (slow := _slower(found)):
+        again = run_all(slow, options.small, data, done)
         results = [better(r, [a for a in again if a.name == r.name]) for r in results]
-        found = changes(results, kept.get("small" if options.small else "full", {}))
+        found = changes(results, before)
     lines = report(found)
     if options.json:
         print(json.dumps(_as_json(results, found), indent=1, ensure_ascii=False))

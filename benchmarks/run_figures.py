@@ -232,6 +232,24 @@ def viewer_first_view(data: Any) -> Figures:
     }
 
 
+def code_outline(data: Any) -> Figures:
+    row = next(row for way, row in data.items() if way.startswith("`code`"))
+    return {
+        "tokens left": Figure(row["tokens"], "share"),
+        "names kept": Figure(row["names"], "share", lower=False),
+        "signatures kept": Figure(row["signatures"], "share", lower=False),
+    }
+
+
+def pii_false_positives(data: Any) -> Figures:
+    return {
+        f"{name.partition(' ')[0]}, finds by text": Figure(
+            sum(row["taken"].values()) / row["texts"], "share"
+        )
+        for name, row in data.items()
+    }
+
+
 BENCHMARKS: Sequence[Benchmark] = (
     Benchmark("peer_windows", "what a model is sent, beside frameworks", windows, (), ("--small",)),
     Benchmark("peer_recall", "what is found, beside stores", recall_beside, (), ("--small",)),
@@ -268,6 +286,9 @@ BENCHMARKS: Sequence[Benchmark] = (
     Benchmark("tool_overhead", "what running tools costs", tool_overhead, ("--rounds", "5")),
     Benchmark("failure_analysis", "which failures are explained", failure_analysis,
               ("--runs", "20"), data=True),
+    Benchmark("code_outline", "what an outline of source code keeps", code_outline),
+    Benchmark("pii_false_positives", "what a redactor takes out in vain", pii_false_positives,
+              data=True),
     Benchmark("server_load", "many agents on one server that is killed", server_load,
               ("--clients", "20", "--seconds", "15", "--paces", "1.0")),
     Benchmark("viewer_first_view", "how soon the viewer shows something", viewer_first_view,

@@ -25,9 +25,12 @@ PACKAGES = (
     *("ctxplug", "langchain", "langchain-core", "langgraph", "langgraph-checkpoint-sqlite"),
     *("llama-index-core", "chromadb", "mem0ai", "rank-bm25", "wordllama"),
 )
-PAGE_OF = {"peer_windows": "side_by_side", "peer_recall": "side_by_side"}
-PAGE_OF |= {"peer_store": "side_by_side", "access_cost": "../access"}
-PAGE_OF |= {"retention_known": "retention"}
+PAGE_OF = {  # where the page is not named as the benchmark is; "" where there is none
+    **dict.fromkeys(("peer_windows", "peer_recall", "peer_store"), "side_by_side.md"),
+    **dict.fromkeys(("code_outline", "pii_false_positives"), ""),
+    "access_cost": "../access.md",
+    "retention_known": "retention.md",
+}
 
 
 def versions() -> dict[str, str]:
@@ -77,11 +80,14 @@ def summary(kept: Mapping[str, Any], benchmarks: Sequence[Benchmark]) -> str:
     lines = ["| benchmark | figures |", "|---|---|"]
     for benchmark in benchmarks:
         figures = kept.get(benchmark.name)
-        page = PAGE_OF.get(benchmark.name, benchmark.name)
+        page = PAGE_OF.get(benchmark.name, f"{benchmark.name}.md")
+        asks = (
+            f"[{benchmark.asks}]({page})" if page else f"{benchmark.asks} (`{benchmark.name}.py`)"
+        )
         said = "<br>".join(
             f"{n}: {_shown(Figure.from_dict(f))}" for n, f in (figures or {}).items()
         )
-        lines.append(f"| [{benchmark.asks}]({page}.md) | {said or 'not in the last run'} |")
+        lines.append(f"| {asks} | {said or 'not in the last run'} |")
     return "\n".join(lines)
 
 

@@ -15,7 +15,20 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ctxplug.errors import ConflictError
 from ctxplug.records import MemoryRecord
-from ctxplug.storage import Append, Backend, Delete, Fork, Op, Put, Stream, Touch, Where
+from ctxplug.storage import (
+    Append,
+    Backend,
+    Delete,
+    Fork,
+    Glance,
+    Hit,
+    Occurrences,
+    Op,
+    Put,
+    Stream,
+    Touch,
+    Where,
+)
 from ctxplug.storage.in_memory import InMemoryBackend
 from ctxplug.storage.sqlite import SqliteBackend
 from ctxplug.testing import MemoryBackendSuite
@@ -41,6 +54,44 @@ class TestSqlite(MemoryBackendSuite):
     @pytest.fixture
     def reopen(self, tmp_path: Path) -> Callable[[], Backend]:
         return lambda: SqliteBackend(tmp_path / "agent.db")
+
+
+class Modest(InMemoryBackend):
+    """What `held` names works, and nothing else: the law is for those who have little, too."""
+
+    def __init__(self, held: tuple[str, ...]) -> None:
+        super().__init__()
+        vars(self)["capabilities"] = frozenset(held)
+
+    def search(self, where: Where, **options: Any) -> list[Hit]:
+        self._require("keyword" if options.get("vector") is None else "vector")
+        return super().search(where, **options)
+
+    def occurrences(self, *args: Any, **options: Any) -> Occurrences:
+        self._require("keyword")
+        return super().occurrences(*args, **options)
+
+    def glance(self, *args: Any, **options: Any) -> list[Glance]:
+        self._require("keyword")
+        return super().glance(*args, **options)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        (),
+        *(pytest.param((one,), marks=pytest.mark.slow) for one in ("keyword", "archive", "fork")),
+        pytest.param(("vector",), marks=pytest.mark.slow),
+    ],
+    ids=lambda held: held[0] if held else "nothing",
+)
+class TestModest(MemoryBackendSuite):
+    @pytest.fixture
+    def backend(self, held: tuple[str, ...]) -> Iterator[Backend]:
+        if "vector" in held:
+            pytest.importorskip("numpy")
+        with Modest(held) as backend:
+            yield backend
 
 
 # -- any sequence of operations ----------------------------------------------------------

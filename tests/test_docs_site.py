@@ -206,6 +206,25 @@ def test_notebooks_become_pages_with_their_outputs() -> None:
     assert "````text\n'```'\n````" in page
 
 
+def test_the_reference_of_the_command_has_every_command_and_option() -> None:
+    pytest.importorskip("furo")  # where it is not, typer may be older than what the page reads
+    import typer
+
+    from ctxplug.cli.app import app
+
+    page = _extension("command_pages").command_pages()
+    root = typer.main.get_command(app)
+    todo = [("ctxplug", root)]
+    for path, command in todo:
+        todo += [(f"{path} {n}", c) for n, c in getattr(command, "commands", {}).items()]
+        section = page.partition(f"# {path}\n")[2].partition("\n(ctxplug-")[0] or page
+        options = [name for parameter in command.params for name in parameter.opts]
+        assert not [o for o in options if o.startswith("-") and f"`{o}`" not in section], path
+    assert len(todo) > 40
+    assert page.count("\n(ctxplug-") >= len(todo) - 1
+    assert "| `--budget`, `-b` | number | Tokens that one model call may take." in page
+
+
 def test_search_finds_chinese_by_pairs_and_english_by_stems() -> None:
     pytest.importorskip("sphinx")
     search = _extension("both_languages").SearchBoth({})

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
 import re
 import subprocess
 import sys
 import tomllib
 import types
 from importlib.metadata import version
-from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+from snippets import run_snippets, snippets
 from source_rules import code_from_data, sizes
 
 import ctxplug
@@ -201,39 +199,15 @@ def test_no_code_is_made_from_data() -> None:
 
 # -- documents ---------------------------------------------------------------------
 
-# A block that names what it needs, such as ```python langchain, is run by that adapter's tests.
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def _snippets(path: Path) -> list[tuple[int, str, str | None]]:
-    """Return line, code and expected output (a ```text block that follows at once)."""
-    text = path.read_text(encoding="utf-8")
-    blocks = list(BLOCK.finditer(text))
-    found = []
-    for block, after in zip_longest(blocks, blocks[1:]):
-        if block[1] == "python":
-            follows = after and after[1] == "text" and not text[block.end() : after.start()].strip()
-            line = text.count("\n", 0, block.start()) + 1
-            found.append((line, block[2], after[2] if after and follows else None))
-    return found
-
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_snippets_run_and_print_what_the_document_says(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The blocks of one document share one namespace, as a reader's session would."""
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {"__name__": f"snippets_of_{document.stem}"}
-    for line, code, expected in _snippets(document):
-        printed = io.StringIO()
-        where = f"{document.name}:{line}"
-        with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * line + code, where, "exec", dont_inherit=True), namespace)
-        if expected is not None:
-            assert expected.rstrip() == printed.getvalue().rstrip(), where
+    run_snippets(document)
 
 
 def test_the_documents_have_snippets_with_output() -> None:
-    snippets = [s for document in DOCUMENTS for s in _snippets(document)]
-    assert sum(expected is not None for _, _, expected in snippets) >= 2
+    found = [snippet for document in DOCUMENTS for snippet in snippets(document)]
+    assert sum(snippet.expected is not None for snippet in found) >= 2

@@ -83,9 +83,3 @@ def test_what_breaks_a_law_fails_the_test_of_that_law_and_no_other(
 def test_every_law_has_a_component_that_breaks_it(kind: str) -> None:
     told = {name for _, names in _module(KINDS[kind].module).WRONG for name in names}
     assert set(laws(KINDS[kind].suite)) - told == set()
-
-
-def test_what_checks_every_law_at_once_finds_what_breaks_one() -> None:
-    strategies = KINDS["strategy"]
-    grows = next(make for make, told in _module(strategies.module).WRONG if "grows" in str(told))
-    assert strategies.at_once <= set(strategies.broken(grows, strategies.at_once))

@@ -24,16 +24,17 @@ from ctxplug import testing as kit
 from ctxplug.cli.app import app
 from ctxplug.errors import InvalidValueError
 from ctxplug.plugins import KINDS as EXTENSIONS
-from ctxplug.scaffold import KINDS, files_of, names_of
+from ctxplug.scaffold import KINDS, files_of, names_of, write_plugin
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted(KINDS)
+NAMES = {kind: f"our-{KINDS[kind].module}" for kind in ALL}
 QUICK = {  # pytest's settings in the plugins' own process
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
-# Their laws take seconds: tests/test_tutorial.py runs the one, the slow tests run both.
-LAWS_ELSEWHERE = ("importance-scorer", "memory-backend")
+# Their laws take seconds: the slow tests run them, and tests/test_tutorial.py the scorer's.
+LAWS_ELSEWHERE = ("compression-strategy", "importance-scorer", "memory-backend")
 
 
 def new_plugin(*arguments: str, code: int = 0) -> str:
@@ -44,10 +45,10 @@ def new_plugin(*arguments: str, code: int = 0) -> str:
 
 
 def write(folder: Path, kinds: Sequence[str] = ALL) -> list[Path]:
-    """Write a plugin of each kind, called my-KIND, and return their folders."""
+    """Write a plugin of each kind, called as in NAMES, and return their folders."""
     for kind in kinds:
-        new_plugin(f"my-{kind}", "--kind", kind, "--into", str(folder))
-    return [folder / f"ctxplug-my-{kind}" for kind in kinds]
+        new_plugin(NAMES[kind], "--kind", kind, "--into", str(folder))
+    return [folder / f"ctxplug-{NAMES[kind]}" for kind in kinds]
 
 
 # -- what is written ---------------------------------------------------------------
@@ -89,29 +90,29 @@ def test_all_kinds_pass_their_tests_at_once(tmp_path: Path) -> None:
     for folder in made:
         with zipfile.ZipFile(build_wheel(folder, tmp_path)) as wheel:
             wheel.extractall(site)
-    elsewhere = " or ".join(f"(my-{kind} and TestTheLaw)" for kind in LAWS_ELSEWHERE)
+    elsewhere = " or ".join(
+        f"(test_{KINDS[kind].module} and TestTheLaw)" for kind in LAWS_ELSEWHERE
+    )
     command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider"]
     command += ["-c", str(made[0] / "pyproject.toml"), "--rootdir", str(tmp_path)]
     command += ["-k", f"not ({elsewhere})", *(str(folder / "tests") for folder in made)]
-    chosen = ",".join(folder.name.removeprefix("ctxplug-") for folder in made)
-    environ = {**os.environ, **QUICK, "CTXPLUG_PLUGINS": chosen, "PYTHONPATH": str(site)}
+    chosen = {"CTXPLUG_PLUGINS": ",".join(NAMES.values()), "PYTHONPATH": str(site)}
+    environ = {**os.environ, **QUICK, **chosen}
     done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
-    passed = set(re.findall(r"^PASSED ctxplug-my-([\w-]+)/tests/\S+?::(\w+)", done.stdout, re.M))
-    assert {
-        kind for kind, test in passed if test == "test_ctxplug_finds_it_by_its_entry_point"
-    } == {*ALL}
-    kept = {kind for kind, test in passed if test == "TestTheLaw"}
-    assert kept == {kind for kind in ALL if KINDS[kind].suite} - {*LAWS_ELSEWHERE}
+    passed = set(re.findall(r"^PASSED ctxplug-([\w-]+)/tests/\S+?::(\w+)", done.stdout, re.M))
+    found = {name for name, test in passed if test == "test_ctxplug_finds_it_by_its_entry_point"}
+    assert found == set(NAMES.values())
+    kept = {name for name, test in passed if test == "TestTheLaw"}
+    assert kept == {NAMES[kind] for kind in ALL if KINDS[kind].suite and kind not in LAWS_ELSEWHERE}
 
 
 def test_what_is_written_is_clean_for_ruff(tmp_path: Path) -> None:
     """Also where the name is as long or as short as it may be."""
     pytest.importorskip("ruff")
-    write(tmp_path)
-    for kind in ALL:
-        for name in ("x", "a-bc-def-ghij-klmno-pqrs"):
-            new_plugin(name, "--kind", kind, "--into", str(tmp_path / kind))
+    for name in ("x", "support", "a-bc-def-ghij-klmnop"):
+        for kind in ALL:
+            write_plugin(names_of(name), kind, tmp_path / kind / name)
     for command in (["check"], ["format", "--diff"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", "."]
         done = subprocess.run(ruff, capture_output=True, text=True, cwd=tmp_path)
@@ -132,7 +133,7 @@ def test_a_plugin_is_built_installed_found_and_passes_all_its_tests(
         done = environment.run(f"pytest -q {arguments}", folder)
         assert done.returncode in ((0, 5) if arguments else (0,)), done.stdout  # 5: there is none
     found = environment.run("ctxplug plugins", folder).stdout
-    assert f"my-{kind}" in found and "loaded" in found and "failed" not in found
+    assert NAMES[kind] in found and "loaded" in found and "failed" not in found
     pytest.importorskip("mypy")
     for what in ("", "tests"):
         types = environment.run(f"python -m mypy --strict {what}", folder)
@@ -169,7 +170,7 @@ def test_one_name_gives_the_others(given: str, distribution: str, module: str, n
         ("ctxplug", "says what the plugin does"),
         ("3d", "begins with a letter"),
         ("class", "is no keyword of Python"),
-        ("a" * 60, "has at most 32 characters, and 'ctxplug-aaa"),
+        ("a" * 60, "has at most 28 characters, and 'ctxplug-aaa"),
     ],
 )
 def test_a_name_of_which_no_plugin_can_be_made_is_refused(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
-from ctxplug.doctor import places, stores, surroundings, versions
-from ctxplug.doctor.finding import Finding, ok, problem, warning
-from ctxplug.doctor.plugins import ask, plugins
+from ctxplug.doctor import places, server, stores, surroundings, versions
+from ctxplug.doctor.finding import Finding, problem
+from ctxplug.doctor.plugins import plugins
 from ctxplug.doctor.stores import file_of
 from ctxplug.errors import CtxplugError
-from ctxplug.settings import MEMORY, find_file, parse, read
+from ctxplug.settings import MEMORY, read
 
 __all__ = ["AREAS", "PLUGIN_SECONDS", "examine"]
 
@@ -34,9 +33,6 @@ AREAS = (
     "keys",
     "backups",
 )
-SERVER_GROUPS = ("CTXPLUG_SERVER_", "CTXPLUG_LOG_")
-SERVER_TABLES = frozenset({"server", "log"})
-CLIENT_KEY = "CTXPLUG_SERVER_KEY"
 
 
 def examine(
@@ -65,11 +61,11 @@ def examine(
     ]
     for area, look in looks:
         yield from _looked(area, look)
-    server: dict[str, str] = {}
-    yield from _looked("server", partial(_server, seconds, environ, server))
+    told: dict[str, str] = {}
+    yield from _looked("server", partial(server.settings, seconds, environ, told))
     target = target or _configured(environ)
     if target is not None:
-        yield from _of_store(target, server.get("server.keys", "none"))
+        yield from _of_store(target, told.get("server.keys", "none"))
     if backups is not None:
         yield from _looked("backups", partial(places.backups, backups))
 
@@ -91,36 +87,6 @@ def _looked(area: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Findin
     except Exception as exc:
         said = f"The look at {area} failed: {type(exc).__name__}: {exc}."
         yield problem(area, said, "Please tell the authors of ctxplug.")
-
-
-def _server(seconds: float, environ: Mapping[str, str], told: dict[str, str]) -> Iterator[Finding]:
-    """Ask `ctxplug serve` what it thinks of its settings, if there are any."""
-    own = [n for n in sorted(environ) if n.startswith(SERVER_GROUPS) and n != CLIENT_KEY]
-    if not own and not _has_server_tables(environ):
-        return
-    command = ["-m", "ctxplug.cli", "serve", "--show-config", "--json"]
-    loaded = ask(command, seconds, {**environ, "TERM": "dumb"})
-    if loaded.answer is None:
-        _, error, said = loaded.detail.partition("Error: ")
-        if error:
-            said = " ".join(said.split())
-            yield problem("server", said, "docs/configuration.md has the server's settings.")
-        elif own:
-            said = f"{own[0]} is set for a server, and `ctxplug serve` does not answer."
-            yield warning("server", said, "Install ctxplug-server, or unset the variable.")
-        return
-    settings: dict[str, Any] = loaded.answer["settings"]
-    told.update({name: one["value"] for name, one in settings.items()})
-    given = [f"{n} ({one['where']})" for n, one in settings.items() if one["source"] != "default"]
-    yield ok("server", f"Its settings are valid. Set: {', '.join(given) or 'none'}.")
-
-
-def _has_server_tables(environ: Mapping[str, str]) -> bool:
-    path = find_file(environ)
-    try:
-        return path is not None and not SERVER_TABLES.isdisjoint(parse(path).tables)
-    except CtxplugError:  # the look at the settings has told it
-        return False
 
 
 def _configured(environ: Mapping[str, str]) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ctxplug.errors import InvalidValueError
 
 PREFIX = "ctxplug"
-LONGEST = 32  # characters of the distribution's: lines that hold a name stay under 100
+LONGEST = 28  # characters of the distribution's: lines that hold a name stay under 100
 _NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 _RUNS = re.compile(r"[-_.]+")
 

@@ -90,7 +90,7 @@ def _number(schema: Mapping[str, Any]) -> Any:
 
 
 def _text(schema: Mapping[str, Any], word: str) -> str:
-    text = _TEXTS.get(schema.get("format", ""), word)
+    text: str = _TEXTS.get(schema.get("format", ""), word)
     text += "." * (schema.get("minLength", 0) - len(text))
     most: int = schema.get("maxLength", len(text))
     return text[:most]

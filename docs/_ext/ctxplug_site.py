@@ -75,7 +75,7 @@ def navigation_of(docname: str, page: str) -> str:
 
 
 def _entry(name: str, page: str) -> str:
-    """Return a line of a toctree: a page under the name of its link, or if that is code, its own."""
+    """Return a line of a toctree: a page by the name of its link, or its own if that is code."""
     return page if name.startswith("`") else f"{name} <{page}>"
 
 
@@ -175,7 +175,7 @@ def tidy_docstring(
     wide = False
     for number, line in enumerate(lines):
         wide = bool(re.match(r"\d\d\. ", line)) or (wide and line.startswith("   "))
-        if wide and line.startswith("   "):
+        if wide and re.match(r" {3}\S", line):
             line = " " + line
         code = re.split(r"(`[^`]*`)", line)
         code[::2] = [re.sub(r"(?<=\w)_(?!\w)", r"\_", text) for text in code[::2]]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core._api import LangChainDeprecationWarning
+from snippets import run_snippets
 
 PAGE = Path(__file__).parents[3] / "docs" / "langchain-migration.md"
 
@@ -18,22 +18,16 @@ def test_every_snippet_prints_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = PAGE.read_text(encoding="utf-8")
-    found = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", text, re.DOTALL)
-    assert len(found) == text.count("```python") == 4
-    names = {"__name__": "page"}
-    for code, expected in found:
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore",
-                message=".*RunnableWithMessageHistory",
-                category=LangChainDeprecationWarning,
-            )
-            exec(compile(code, PAGE.name, "exec"), names)
-        assert printed.getvalue() == expected
+    names: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore",
+            message=".*RunnableWithMessageHistory",
+            category=LangChainDeprecationWarning,
+        )
+        assert run_snippets(PAGE, names) == 4
     for name in ("histories", "by_user", "store"):
-        names[name].close()  # type: ignore[attr-defined]
+        names[name].close()
 
 
 def test_every_class_that_the_page_names_is_there() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from snippets import run_snippets
 
 from ctxplug.testing.model_server import ModelServer
 
@@ -23,15 +21,7 @@ def test_every_snippet_prints_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = PAGE.read_text(encoding="utf-8")
-    found = re.findall(r"```python\n(.*?)```(?:\n+```text\n(.*?)```)?", text, re.DOTALL)
-    assert len(found) == text.count("```python") == 4
-    names = {"__name__": "page"}
-    for code, expected in found:
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, PAGE.name, "exec", dont_inherit=True), names)
-        assert printed.getvalue() == expected
+    assert run_snippets(PAGE) == 3
 
 
 def test_the_page_names_every_stop_reason() -> None:

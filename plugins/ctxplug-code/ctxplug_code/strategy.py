@@ -101,7 +101,7 @@ def _result(
 
 
 def _noted(part: TextPart, text: str, note: str) -> TextPart:
-    return part if text == part.text else replace(part, text=text + note)
+    return part if text == part.text else replace(part, text=text.removesuffix("\n") + note)
 
 
 def _spoken_of(units: Sequence[Unit]) -> Spoken:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stdnum import luhn
 
 CLEAN = Redactor().clean
-QUICK = settings(deadline=None, max_examples=150)
+QUICK = settings(deadline=None, max_examples=80)
 
 TAKEN = {
     "a mail address": ("Write to alice@example.com.", "Write to [email]."),
@@ -148,7 +148,7 @@ PIECES = (
 MIXED = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=14).map("".join)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=220)
 @given(MIXED, st.sampled_from((None, "a secret of sixteen bytes")))
 def test_cleaning_twice_is_cleaning_once(text: str, secret: str | None) -> None:
     redactor = Redactor(secret=secret)

@@ -30,7 +30,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 DOCUMENTS = st.lists(VALUES, max_size=4) | st.dictionaries(st.text(max_size=5), VALUES, max_size=4)
-SETTINGS = settings(deadline=None, max_examples=200)
+SETTINGS = settings(deadline=None, max_examples=90)
 
 
 @SETTINGS

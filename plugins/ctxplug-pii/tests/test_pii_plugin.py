@@ -28,12 +28,6 @@ SAID = "我是陈伟，电话13800138000, mail wei.chen@example.com"
 HOOKS = {"redact", "classify"}
 
 
-class TestRedactor(GuardSuite):
-    @pytest.fixture
-    def guard(self):
-        return Redactor(secret=SECRET)
-
-
 class TestTheInstalledPlugin(GuardSuite):
     @pytest.fixture
     def guard(self):

@@ -9,6 +9,7 @@ import os
 import sys
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 
 __all__ = ["main"]
 
@@ -23,7 +24,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     try:
         with opener.open(url, timeout=SECONDS) as answer:
             answer.read()
-    except (OSError, ValueError) as exc:  # HTTPError and URLError too
+    except (OSError, HTTPException) as exc:  # an answer of 503 is an OSError too
         print(f"{url} is not ready: {exc}", file=sys.stderr)
         return 1
     return 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 from pathlib import Path
 from typing import Any
+
+from snippets import run_snippets
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "rest.md"
@@ -14,16 +14,9 @@ RIGHTS = Path(__file__).with_name("test_rights.py")
 
 
 def test_every_snippet_prints_what_the_page_says(server: Any) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    found = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", text, re.DOTALL)
-    assert len(found) == text.count("```python") == 2
-    names: dict[str, Any] = {"__name__": "page"}
-    for code, expected in found:
-        here = code.replace("http://127.0.0.1:8732", server.url)
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(here, PAGE.name, "exec", dont_inherit=True), names)
-        assert printed.getvalue() == expected
+    names: dict[str, Any] = {}
+    here = "http://127.0.0.1:8732"
+    assert run_snippets(PAGE, names, change=lambda code: code.replace(here, server.url)) == 2
     names["client"].close()
 
 

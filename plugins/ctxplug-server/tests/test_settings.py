@@ -24,7 +24,7 @@ from ctxplug_server.logs import LogSettings, begin, fields_of
 from typer.testing import CliRunner
 
 from ctxplug.cli.app import app
-from ctxplug.doctor import examine
+from ctxplug.doctor.server import settings
 from ctxplug.errors import InvalidValueError
 from ctxplug.settings import ENVIRONMENT_ALONE, MEMORY
 
@@ -120,13 +120,13 @@ def test_what_is_set_is_shown_with_where_it_is_from(tmp_path: Path) -> None:
         CTXPLUG_SERVER_KEY="ctxp_abc_geheim",
     )
     told = json.loads(done.stdout)
-    settings = told["settings"]
+    found = told["settings"]
     assert told["file"] == "ctxplug.toml"
-    assert settings["server.port"] == {"value": "8732", "source": "argument", "where": "--port"}
-    assert settings["server.rate"]["where"] == "ctxplug.toml:2"
-    assert settings["server.host"]["source"] == "default"
-    assert settings["log.level"] == {"value": "info", "source": "argument", "where": "--verbose"}
-    assert settings["store"]["value"] == "postgresql://me:***@host/db"
+    assert found["server.port"] == {"value": "8732", "source": "argument", "where": "--port"}
+    assert found["server.rate"]["where"] == "ctxplug.toml:2"
+    assert found["server.host"]["source"] == "default"
+    assert found["log.level"] == {"value": "info", "source": "argument", "where": "--verbose"}
+    assert found["store"]["value"] == "postgresql://me:***@host/db"
     shown = _run("serve", "--show-config", CTXPLUG_STORE="x://a:geheim@b")
     assert "server.port" in shown.output and "CTXPLUG_STORE" in shown.output
     assert "geheim" not in done.output + shown.output
@@ -137,15 +137,23 @@ def test_without_a_store_it_says_how_to_name_one() -> None:
     assert done.exit_code == 1 and "CTXPLUG_STORE" in done.output
 
 
-def test_doctor_asks_the_server_about_its_settings(tmp_path: Path) -> None:
+def test_keys_are_made_where_the_server_looks_for_them(tmp_path: Path) -> None:
+    make = ("keys", "make", "agent.db", "planner", "-n", "acme/alice")
+    done = _run(*make, CTXPLUG_SERVER_KEYS="elsewhere.json")
+    assert done.exit_code == 0
+    assert Keys(tmp_path / "elsewhere.json").live() and not Path("agent.db.keys.json").exists()
+
+
+def test_doctor_asks_the_server_about_its_settings() -> None:
+    told: dict[str, str] = {}
     environ = {**os.environ, "CTXPLUG_PLUGINS": "server", "CTXPLUG_SERVER_PORT": "70000"}
-    (bad,) = [one for one in examine(environ=environ) if one.area == "server"]
+    (bad,) = settings(60, environ, told)
     assert bad.level == "problem" and "CTXPLUG_SERVER_PORT: A port" in bad.said
-    Keys(tmp_path / "k.json").make("planner", "acme/alice")
-    environ |= {"CTXPLUG_SERVER_PORT": "1", "CTXPLUG_SERVER_KEYS": "k.json"}
-    found = {one.area: one for one in examine("agent.db", environ=environ)}
-    assert found["server"].level == found["keys"].level == "ok"
-    assert "1 key," in found["keys"].said
+    Path("ctxplug.toml").write_text("[server]\nkeys = 'k.json'\n")
+    del environ["CTXPLUG_SERVER_PORT"]
+    (good,) = settings(60, environ, told)
+    assert good.level == "ok" and "ctxplug.toml:2" in good.said
+    assert told["server.keys"] == "k.json"
 
 
 # -- the page --------------------------------------------------------------------------------
@@ -154,10 +162,10 @@ def test_doctor_asks_the_server_about_its_settings(tmp_path: Path) -> None:
 def test_the_page_lists_every_setting_as_it_is() -> None:
     text = PAGE.read_text(encoding="utf-8")
     rows = {row[0]: row[1:] for row in ROW.findall(text)}
-    settings = [*MEMORY, *(s for s in SETTINGS if s not in MEMORY)]
+    listed = [*MEMORY, *(s for s in SETTINGS if s not in MEMORY)]
     expected = {
         s.name: (s.variable, f"`{s.text(s.default)}`" if s.default != () else "", s.meaning)
-        for s in settings
+        for s in listed
     }
     assert rows == expected
     for variable, meaning in ENVIRONMENT_ALONE.items():
@@ -170,13 +178,14 @@ def test_the_page_lists_every_setting_as_it_is() -> None:
 @pytest.fixture
 def _logging() -> Iterator[None]:
     """Put logging back as it was."""
-    root, shown = logging.getLogger(), warnings.showwarning
+    root = logging.getLogger()
     before = root.handlers[:], root.level
-    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        yield
     root.handlers[:], root.level = before
     for one in (logs.log, logs.requests):
         one.setLevel(logging.NOTSET)
-    warnings.showwarning = shown
 
 
 @pytest.mark.usefixtures("_logging")
@@ -211,15 +220,15 @@ def test_text_has_no_values_of_what_failed(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("wanted", "told"),
     [(("json", "error"), 0), (("json", "warning"), 1), (("text", "warning"), 0)],
     ids=str,
 )
 @pytest.mark.usefixtures("_logging")
 def test_that_it_began_is_told_in_json_unless_errors_alone_are_wanted(
-    settings: tuple[str, str], told: int, capsys: pytest.CaptureFixture[str]
+    wanted: tuple[str, str], told: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    begin(LogSettings(*settings))
+    begin(LogSettings(*wanted))
     logs.log.info("began", extra=fields_of("started"))
     assert len(capsys.readouterr().out.splitlines()) == told
 
@@ -267,7 +276,7 @@ def test_a_server_started_by_variables_logs_json_lines_without_content(
         answered = client.post(add, json=said, headers={"x-request-id": "mine-1"})
         assert client.get("/v1/memories?namespace=acme/bob").status_code == 404
         assert client.get("/v1/geheim").status_code == 404
-        assert client.request("GEHEIM", "/v1/memories").status_code >= 400
+        assert client.request("PROPFIND", "/v1/memories").status_code >= 400
         assert httpx.get(f"{url}/v1/memories").status_code == 401
         port = {"CTXPLUG_SERVER_PORT": url.rpartition(":")[2]}
         assert probe.main({**port, "HTTP_PROXY": "http://127.0.0.1:9"}) == 0

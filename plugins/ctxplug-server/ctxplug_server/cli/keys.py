@@ -9,13 +9,17 @@ import typer
 
 from ctxplug.cli import options, screen
 from ctxplug.errors import InvalidValueError
+from ctxplug_server.configuration import configured
 from ctxplug_server.keys import EVERYWHERE, RIGHTS, Key, Keys
 from ctxplug_server.serving import keys_path
 
 __all__ = ["commands"]
 
 File: TypeAlias = Annotated[
-    str | None, typer.Option("--keys", metavar="FILE", help="Default: TARGET.keys.json.")
+    str | None,
+    typer.Option(
+        "--keys", metavar="FILE", help="Default: that of the settings, or TARGET.keys.json."
+    ),
 ]
 Name: TypeAlias = Annotated[
     str, typer.Argument(metavar="NAME", help="What it is for, such as planner.")
@@ -119,7 +123,7 @@ def revoke(
 
 
 def _keys(target: str, file: str | None) -> Keys:
-    path = file or keys_path(target)
+    path = file or configured().server.keys or keys_path(target)  # where the server looks
     if path is None:
         raise InvalidValueError(
             f"{target!r} is no file that keys could lie beside; name one with --keys FILE.",
