@@ -47,7 +47,6 @@ python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
-pygments_dark_style = "github-dark"
 html_title = "ctxplug"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]

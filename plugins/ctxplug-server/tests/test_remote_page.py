@@ -11,4 +11,4 @@ PAGE = Path(__file__).parents[3] / "docs" / "remote-memory.md"
 
 
 def test_every_snippet_prints_what_the_page_says(server: Any) -> None:
-    assert run_snippets(PAGE, {"url": server.url}) == 7
+    assert run_snippets(PAGE, {"url": server.url}) == 6
