@@ -124,9 +124,8 @@ def changes(results: Sequence[Result], kept: Mapping[str, Any]) -> dict[str, lis
 def kept_figures(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the committed figures: by size of the run, then by benchmark and figure."""
     file = folder / "figures.json"
-    if not file.is_file():
-        return {"full": {}, "small": {}}
-    return json.loads(file.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    read = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {"full": {}, "small": {}, "versions": {}, **read}
 
 
 def keep(folder: Path, results: Sequence[Result], small: bool) -> None:
@@ -136,9 +135,9 @@ def keep(folder: Path, results: Sequence[Result], small: bool) -> None:
     for result in results:
         if result.figures:
             figures = {name: figure.to_dict() for name, figure in result.figures.items()}
-            kept.setdefault(size, {})[result.name] = figures
+            kept[size][result.name] = figures
     if any(result.name in SIDE_BY_SIDE and result.figures for result in results):
-        kept.setdefault("versions", {})[size] = versions()
+        kept["versions"][size] = versions()
     _write(folder / "figures.json", kept)
     if small:
         return

@@ -61,14 +61,14 @@ def windows(data: Any) -> Figures:
 
 
 def recall_beside(data: Any) -> Figures:
-    """Shares found, and time beside plain BM25."""
+    """Shares found, and processor time beside plain BM25."""
     found: Figures = {}
     for name, part in data.items():
         ours, plain = (_row(part["rows"], store=store) for store in ("ctxplug", "plain BM25"))
         both = _row(part["rows"], store="ctxplug + vectors")
         found[f"{name}, found @10"] = Figure(ours["share"], "share", lower=False)
         found[f"{name}, found @10 with vectors"] = Figure(both["share"], "share", lower=False)
-        found[f"{name}, time by plain BM25"] = Figure(1 / plain["x"], "time")
+        found[f"{name}, processor by plain BM25's"] = Figure(1 / plain["x"], "time")
     return found
 
 

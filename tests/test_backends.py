@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from json_backend import JsonBackend
 
 from ctxplug.errors import ConflictError
 from ctxplug.records import MemoryRecord
@@ -54,6 +55,18 @@ class TestSqlite(MemoryBackendSuite):
     @pytest.fixture
     def reopen(self, tmp_path: Path) -> Callable[[], Backend]:
         return lambda: SqliteBackend(tmp_path / "agent.db")
+
+
+@pytest.mark.slow  # what is not of ctxplug: the suite asks for the law, and for nothing besides
+class TestJsonFiles(MemoryBackendSuite):
+    @pytest.fixture
+    def backend(self, tmp_path: Path) -> Iterator[Backend]:
+        with JsonBackend(tmp_path / "json") as backend:
+            yield backend
+
+    @pytest.fixture
+    def reopen(self, tmp_path: Path) -> Callable[[], Backend]:
+        return lambda: JsonBackend(tmp_path / "json")
 
 
 class Modest(InMemoryBackend):

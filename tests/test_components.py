@@ -68,9 +68,9 @@ def target_of(component: Component) -> str:
     return target if isinstance(target, str) else f"{target.__module__}:{target.__qualname__}"
 
 
-def suites_of(component: Component) -> list[Subclass]:
-    """Return the suite's subclasses that test `component`, in the tests of its distribution."""
-    suite, known = SUITES[component.kind], makers(target_of(component))
+def suites_of(component: Component, suite: str = "") -> list[Subclass]:
+    """Return the subclasses of its suite that test `component`, among its distribution's tests."""
+    suite, known = suite or SUITES[component.kind], makers(target_of(component))
     folder = ours()[component.plugin] / "tests"
     every = [found for path in modules_of_tests() for found in subclasses(path)]
     own = [found for found in every if found.path.is_relative_to(folder)]
@@ -119,6 +119,12 @@ def test_every_plugin_that_guards_or_observes_runs_its_suite() -> None:
                 f"{name!r} implements {hook}: subclass ctxplug.testing.{HOOK_SUITES[hook]} in"
                 f" {folder.name}/tests"
             )
+
+
+def test_every_backend_runs_the_suite_of_isolation() -> None:
+    """By default or not: it takes long, and what it looks at is the same for all backends."""
+    backends = [one for one in registered(installed()) if one.kind == "memory backend"]
+    assert not [one.name for one in backends if not suites_of(one, "IsolationSuite")]
 
 
 def test_every_plugin_of_this_repository_is_installed_where_one_is() -> None:

@@ -105,3 +105,14 @@ def test_a_number_that_depends_on_others_is_caught() -> None:
             return replace(receipt, records=receipt.records + len(self.namespaces()))
 
     caught(TellsInReceipts(), "erase")
+
+
+def test_every_test_of_the_suite_is_shown_to_fail() -> None:
+    shown = {
+        "test_every_public_method_has_a_call",
+        "test_no_method_shows_or_changes_another_namespace",
+        "test_opening_shows_nothing_of_another_namespace",
+        "test_what_others_asked_before_is_not_told_to_us",
+        "test_what_others_erase_leaves_ours",
+    }
+    assert shown == {name for name in dir(IsolationSuite) if name.startswith("test_")}

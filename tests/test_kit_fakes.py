@@ -11,7 +11,7 @@ import pytest
 from ctxplug import AgentMemory, Message
 from ctxplug.compression import Summarizer
 from ctxplug.context.policy import ContextPolicy
-from ctxplug.errors import InvalidValueError
+from ctxplug.errors import InvalidValueError, UsageLimitError
 from ctxplug.hookspecs import hookimpl
 from ctxplug.isolation import Guard
 from ctxplug.plugins import Plugins
@@ -66,12 +66,13 @@ def test_a_clock_with_a_step_never_says_the_same_twice() -> None:
 
 def test_a_day_of_usage_goes_by_without_waiting() -> None:
     clock = FakeClock("2026-05-01T23:59:00+00:00")
-    limits = UsageLimits(tokens_per_day=1_000)
+    limits = UsageLimits(daily_tokens=1_000)
     ledger = UsageLedger(InMemoryBackend(), ALICE, limits=limits, clock=clock)
     ledger.record({"input_tokens": 900, "output_tokens": 50}, model="gpt-4o")
-    assert ledger.today().tokens == 950
+    with pytest.raises(UsageLimitError):
+        ledger.check(100)
     clock.advance(minutes=2)
-    assert ledger.today().tokens == 0
+    ledger.check(100)
 
 
 def test_the_pause_of_a_guard_ends_without_waiting() -> None:

@@ -94,7 +94,7 @@ def _asked(names: str) -> list[str]:
 def _end(process: subprocess.Popen[str]) -> None:
     """End a process and all that it began."""
     if os.name == "posix":
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
     else:
         process.kill()
     process.communicate()

@@ -70,7 +70,7 @@ _MODULES = {
     "ToolSuite": "tool_suite",
 }
 
-if "pytest" in sys.modules:  # asserts are rewritten only where pytest runs, and before an import
+if sys.modules.get("pytest"):  # asserts are rewritten only where pytest runs, and before an import
     from pathlib import Path
 
     import pytest

@@ -172,6 +172,42 @@ def test_the_page_lists_every_setting_as_it_is() -> None:
         assert f"| `{variable}` | {meaning} |" in text
 
 
+def _commands(page: str) -> list[list[str]]:
+    text = PAGE.with_name(page).read_text(encoding="utf-8")
+    lines = "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    inline = " ".join(line.strip() for line in text.split("```")[::2]).replace("\n", " ")
+    found = lines.splitlines() + re.findall(r"`([^`]+)`", inline)
+    after = [line.rpartition("exec ctxplug ")[2].rpartition("run --rm ")[2] for line in found]
+    return [line.split() for line in after if line.startswith("ctxplug ")]
+
+
+@pytest.mark.parametrize("page", ["configuration.md", "production.md"])
+def test_the_commands_of_the_pages_have_the_options_that_are_said(page: str) -> None:
+    commands = _commands(page)
+    assert len(commands) >= 4
+    for words in commands:
+        path = words[1 : 3 if words[1] == "keys" and len(words) > 2 else 2]
+        if path[0].startswith("-"):
+            continue
+        done = _run(*path, "--help")
+        assert done.exit_code == 0, words
+        for option in (word for word in words if word.startswith("--")):
+            assert option in done.output, words
+
+
+def test_the_figures_that_the_page_watches_are_measured(one_server: Any) -> None:
+    text = PAGE.with_name("production.md").read_text(encoding="utf-8")
+    named = set(
+        re.findall(r"\b(?:ctxplug|process)_[a-z_]+(?:seconds|total|waiting|suspected|bytes)", text)
+    )
+    with one_server.client() as client:
+        client.get("/v1/namespaces")
+        told = client.get("/metrics").text
+    assert len(named) >= 4
+    assert not [name for name in named if f"\n# HELP {name} " not in f"\n{told}"]
+    assert 'class="5xx"' in text and 'class="5xx"' in told
+
+
 # -- the log ---------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sized
+from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -33,9 +34,10 @@ def tokenizer_of(counter: TokenCounter) -> Tokenizer:
 
 
 def _count(tokenizer_fn: Tokenizer, text: str) -> int:
-    try:
-        return len(tokenizer_fn(text))
-    except ValueError:  # lone surrogates; or what looks like a special token, which is text here
-        plain = text.encode("utf-8", "replace").decode()
-        first, *rest = plain.split("<|")
-        return len(tokenizer_fn(first)) + sum(len(tokenizer_fn(f"| {piece}")) for piece in rest)
+    if "<|" not in text:
+        with suppress(ValueError):  # lone surrogates
+            return len(tokenizer_fn(text))
+    # What looks like a special token is text here, whether the tokenizer refuses or reads it.
+    plain = text.encode("utf-8", "replace").decode()
+    first, *rest = plain.split("<|")
+    return len(tokenizer_fn(first)) + sum(len(tokenizer_fn(f"| {piece}")) for piece in rest)
