@@ -68,10 +68,10 @@ def fill(page: Path, tables: Mapping[str, str]) -> None:
         return
     text = page.read_text(encoding="utf-8")
     for name, table in tables.items():
-        marks = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not marks.search(text):
             raise ValueError(f"{page.name} has no place <!-- {name} --> for a table; write one.")
-        text = marks.sub(lambda m, table=table: f"{m[1]}\n{table}\n{m[2]}", text)
+        text = marks.sub(lambda m, table=table: f"{m[1]}\n{table}\n\n{m[2]}", text)
     page.write_text(text, encoding="utf-8")
 
 
@@ -84,7 +84,7 @@ def summary(kept: Mapping[str, Any], benchmarks: Sequence[Benchmark]) -> str:
         asks = (
             f"[{benchmark.asks}]({page})" if page else f"{benchmark.asks} (`{benchmark.name}.py`)"
         )
-        said = "<br>".join(
+        said = "; ".join(
             f"{n}: {_shown(Figure.from_dict(f))}" for n, f in (figures or {}).items()
         )
         lines.append(f"| {asks} | {said or 'not in the last run'} |")

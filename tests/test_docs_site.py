@@ -193,7 +193,7 @@ def test_the_start_page_leads_to_every_page() -> None:
 def test_notebooks_become_pages_with_their_outputs() -> None:
     pytest.importorskip("myst_parser")
     notebook_pages = _extension("notebook_pages")
-    code = {"cell_type": "code", "source": ["print('三')\n", "x"]}
+    code = {"cell_type": "code", "source": ["print('三')\n", "x\n", "!ctxplug show a.db"]}
     outputs = [
         {"output_type": "stream", "text": ["\x1b[1m三\x1b[0m\n"]},
         {"output_type": "display_data", "data": {"image/png": "QUJD\n", "text/plain": "<Figure>"}},
@@ -201,7 +201,10 @@ def test_notebooks_become_pages_with_their_outputs() -> None:
     ]
     text = {"cell_type": "markdown", "source": "# 标题"}
     page = notebook_pages.as_markdown(json.dumps({"cells": [text, {**code, "outputs": outputs}]}))
-    assert "# 标题\n\n```python\nprint('三')\nx\n```\n\n```text\n三\n```\n" in page
+    assert (
+        "# 标题\n\n```python\nprint('三')\nx\n```\n\n```sh\nctxplug show a.db\n```\n\n```text\n三\n```\n"
+        in page
+    )
     assert 'src="data:image/png;base64,QUJD"' in page and "Figure" not in page
     assert "````text\n'```'\n````" in page
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
@@ -166,24 +166,46 @@ sys.stdin.read()
 """
 
 
+READER = """
+import sys, apsw
+connection = apsw.Connection(sys.argv[1])
+connection.execute("BEGIN; SELECT count(*) FROM entries").get
+print("began", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def _beginning(code: str, agent: str) -> Iterator[int]:
+    """Run `code` on a store, in a process of its own, which begins and does not end."""
+    command = [sys.executable, "-c", code, agent]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdin is not None
+        process.stdout.readline()
+        yield process.pid
+        process.stdin.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who holds a lock")
 def test_a_process_that_does_not_end_its_write_is_named(agent: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, agent], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as writer:
-        assert writer.stdout is not None and writer.stdin is not None
-        writer.stdout.readline()
-        found = _only(store(agent), "warning")
-        writer.stdin.close()
-    assert str(writer.pid) in found.said
+    with _beginning(WRITER, agent) as writer:
+        assert str(writer) in _only(store(agent), "warning").said
     assert holder_of(f"{agent}-shm") in (0, None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who holds a lock")
 def test_reading_a_store_is_not_taken_for_writing(agent: str) -> None:
-    with AgentMemory.open(agent, namespace="acme/陈伟", session="trip") as memory:
-        memory.add("user", "好。")
+    with _beginning(READER, agent):
         assert holder_of(f"{agent}-shm") == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who holds a lock")
+def test_looking_lets_go_of_no_lock_of_ones_own(agent: str) -> None:
+    with _connection(agent) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        found = [*store(agent), *backups(os.path.dirname(agent))]
+        assert str(os.getpid()) in _only(iter(found), "warning").said  # it had the lock
+        assert str(os.getpid()) in _only(store(agent), "warning").said  # and has it
 
 
 # -- permissions, space, keys, backups -------------------------------------------------------
@@ -258,6 +280,7 @@ def test_the_newest_backup_is_not_too_old(agent: str, tmp_path: Path) -> None:
     with AgentMemory.open(agent, namespace="acme/陈伟") as memory:
         memory.backend.backup(os.path.join(folder, "monday.db"))
     assert _levels(backups(folder)) == ["ok"]
+    assert _levels(backups(os.path.dirname(agent), agent)) == ["problem"]  # the store is no backup
     found = _only(backups(folder, now=time.time() + 48 * 3_600), "warning")
     assert "'monday.db'" in found.said and "48 hours" in found.said
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import pkgutil
 import subprocess
@@ -25,9 +24,8 @@ def test_all_is_sorted_and_every_name_is_there() -> None:
     assert set(kit.__all__) <= set(dir(kit))
     with pytest.raises(AttributeError, match="NoSuchSuite"):
         kit.NoSuchSuite  # noqa: B018
-    if importlib.util.find_spec("numpy"):
-        for name in kit.__all__:
-            assert getattr(kit, name).__name__ == name
+    for name in kit.__all__:
+        assert getattr(kit, name).__name__ == name
 
 
 def test_every_suite_of_the_package_is_exported() -> None:
@@ -73,13 +71,12 @@ EMPTY = "from ctxplug.testing import {names}\n\n\n{classes}\n"
 
 def test_a_fixture_that_is_left_as_it_is_says_what_to_do(tmp_path: Path) -> None:
     """One run of pytest, with a subclass of each suite that overrides nothing."""
-    names = [n for n in SUITES if n != "EmbedderSuite" or importlib.util.find_spec("numpy")]
-    classes = "\n".join(f"class Test{name}({name}):\n    pass\n\n" for name in names)
+    classes = "\n".join(f"class Test{name}({name}):\n    pass\n\n" for name in SUITES)
     file = tmp_path / "test_empty.py"
-    file.write_text(EMPTY.format(names=", ".join(names), classes=classes), encoding="utf-8")
+    file.write_text(EMPTY.format(names=", ".join(SUITES), classes=classes), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=line"]
     command += ["--junitxml=out.xml", "-o", "markers=slow: slow", "--rootdir=."]
-    for name in names:
+    for name in SUITES:
         command += [f"{file}::Test{name}::{law}" for law in laws(getattr(kit, name))[-1:]]
     alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=alone)
@@ -89,7 +86,7 @@ def test_a_fixture_that_is_left_as_it_is_says_what_to_do(tmp_path: Path) -> None
         name = case.attrib["classname"].rpartition(".Test")[2]
         for error in case.iter("error"):
             told.setdefault(name, set()).add(error.attrib["message"])
-    assert sorted(told) == names
+    assert sorted(told) == SUITES
     for name, messages in told.items():
         assert len(messages) == 1, name
         assert "verride the fixture" in messages.pop(), name
@@ -113,13 +110,3 @@ def test_a_law_is_given_up_with_a_reason_or_not_at_all() -> None:
     with pytest.raises(TypeError, match="again"):
         type("again", (Says,), {"test_valid_arguments_are_taken": None})
     assert issubclass(Says, Suite)
-
-
-@pytest.mark.parametrize("suite", SUITES)
-def test_every_test_of_a_suite_says_which_law_it_is(suite: str) -> None:
-    if suite == "EmbedderSuite":
-        pytest.importorskip("numpy")
-    of_class = getattr(kit, suite)
-    assert of_class.__doc__ and "fixture" in of_class.__doc__ + (
-        importlib.import_module(of_class.__module__).__doc__ or ""
-    )

@@ -67,7 +67,8 @@ def examine(
     if target is not None:
         yield from _of_store(target, told.get("server.keys", "none"))
     if backups is not None:
-        yield from _looked("backups", partial(places.backups, backups))
+        path = None if target is None else file_of(target)
+        yield from _looked("backups", partial(places.backups, backups, path))
 
 
 def _of_store(target: str, keys: str) -> Iterator[Finding]:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
+
 from ctxplug.doctor.finding import Finding, ok, problem, warning
 from ctxplug.storage.sqlite.files import MAGIC
 
@@ -96,9 +98,12 @@ def keys(path: str) -> Iterator[Finding]:
         yield ok("keys", f"{path!r} holds {many}, for its owner's eyes only.")
 
 
-def backups(folder: str, now: float | None = None) -> Iterator[Finding]:
-    """Look at the newest backup in `folder`: how old it is."""
-    files = [path for path in Path(folder).glob("*") if _is_store(path)]
+def backups(folder: str, store: str | None = None, now: float | None = None) -> Iterator[Finding]:
+    """Look at the newest backup in `folder`, which `store` itself is none of: how old it is."""
+    own = None if store is None else os.path.realpath(store)
+    # To open a -shm file and close it would let go of the locks that this process has on it.
+    found = [path for path in Path(folder).glob("*") if not path.name.endswith(BESIDE)]
+    files = [path for path in found if os.path.realpath(path) != own and _is_store(path)]
     if not files:
         said = f"There is no backup in {folder!r}."
         yield problem("backups", said, "Make one: ctxplug backup STORE FILE.")
@@ -113,11 +118,18 @@ def backups(folder: str, now: float | None = None) -> Iterator[Finding]:
 
 
 def _is_store(path: Path) -> bool:
+    """Say whether a file is a store; read as SQLite reads, which keeps this process's locks."""
     try:
-        with open(path, "rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
+        flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0]
+        file = apsw.VFSFile("", os.path.abspath(path), flags)
+    except apsw.Error:
         return False
+    try:
+        return path.is_file() and file.xRead(len(MAGIC), 0) == MAGIC
+    except apsw.Error:  # shorter than that
+        return False
+    finally:
+        file.xClose()
 
 
 def _mode(found: os.stat_result) -> str:

@@ -94,7 +94,7 @@ def _asked(names: str) -> list[str]:
 def _end(process: subprocess.Popen[str]) -> None:
     """End a process and all that it began."""
     if os.name == "posix":
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
     process.communicate()

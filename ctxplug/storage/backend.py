@@ -17,8 +17,8 @@ keyword and, where the backend declares it, by vector).
    whose first label is PRIVATE, unless the first of the prefix is.
 4. Reads see every write that returned before they began. `read` yields entries in order of
    version, from either end.
-5. `terms` are words separated by spaces, made by `ctxplug.recall.text` for indexing and
-   querying alike; a backend splits at spaces and does nothing else to them.
+5. `terms` are words in lower case separated by spaces, made by `ctxplug.recall.text` for
+   indexing and querying alike; a backend splits at spaces and does nothing else to them.
 6. Expired records (`expires_at` <= `where.now`) are not found unless asked for.
 7. Everything may be called from any thread. The sync methods are the law; `arun` runs a
    whole unit of work on the backend's own worker threads, and nothing awaits inside a

@@ -145,10 +145,16 @@ def _is_ours_alone(cls: type) -> bool:
 def tidy_signature(
     app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """Leave out the signature of what is never called: a protocol, or what `open` makes."""
+    """Leave out the signature of what is never called: a protocol, or what `open` makes.
+
+    Of any other, a default that is no literal becomes `...`, so that the types can be read.
+    """
     if what == "class" and (getattr(value, "_is_protocol", False) or hasattr(value, "open")):
         return "", ""
-    return None
+    if not signature:
+        return None
+    signature = re.sub(r"<(?:[^<>]|<[^<>]*>)*>", "...", signature)
+    return signature.replace("[[...], ", "[..., "), (returned or "").replace("[[...], ", "[..., ")
 
 
 def show_bases(app: Sphinx, name: str, value: Any, options: Any, bases: list[Any]) -> None:

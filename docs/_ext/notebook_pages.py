@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from docutils import nodes
@@ -22,9 +23,17 @@ def as_markdown(notebook: str) -> str:
         if cell["cell_type"] == "markdown":
             parts.append(source)
         elif cell["cell_type"] == "code" and source.strip():
-            parts.append(_fenced(source, "sh" if source.startswith("!") else "python"))
+            parts += _code(source)
             parts += _outputs(cell.get("outputs", []))
     return "\n\n".join(parts) + "\n"
+
+
+def _code(source: str) -> Iterator[str]:
+    """Yield a cell's Python, and apart from it its lines for the shell, without their `!`."""
+    for is_shell, lines in groupby(source.splitlines(), key=lambda line: line.startswith("!")):
+        text = "\n".join(line.removeprefix("!") for line in lines).strip("\n")
+        if text:
+            yield _fenced(text, "sh" if is_shell else "python")
 
 
 def _outputs(outputs: list[dict[str, Any]]) -> Iterator[str]:

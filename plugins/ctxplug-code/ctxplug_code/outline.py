@@ -38,7 +38,7 @@ class Cut:
 
 
 def cuts(source: str, language: str, spoken: Spoken, *, strict: bool, terse: bool) -> list[Cut]:
-    """Return what may be left out of `source`, by row and without overlaps.
+    """Return what may be left out of `source`, by row.
 
     `strict` wants a text without any syntax error; else a body without one is enough. `terse`
     keeps nothing of a body.
@@ -59,7 +59,7 @@ def cuts(source: str, language: str, spoken: Spoken, *, strict: bool, terse: boo
         else:  # a comment or a docstring
             body = range(_said(node, rows), node.end_point.row + (not _ends(node, rows)))
             kept = frozenset()
-        if len(body) and (not found or body[0] > found[-1].last):
+        if len(body):
             found.append(Cut(body[0], body[-1], kept))
     return found
 
@@ -133,9 +133,10 @@ def _said(node: Node, rows: Sequence[str]) -> int:
 
 
 def _ends(node: Node, rows: Sequence[str]) -> bool:
-    """Say whether the last row of a comment only closes it, and so stays."""
+    """Say whether the last row of a comment stays: it only closes it, or code follows on it."""
     last = rows[node.end_point.row] if node.end_point.row < len(rows) else ""
-    return last.strip() in _QUIET
+    behind = last.encode("utf-8", "replace")[node.end_point.column :]
+    return last.strip() in _QUIET or bool(behind.strip())
 
 
 def _telling(rows: Sequence[str], body: range, spoken: Spoken) -> frozenset[int]:

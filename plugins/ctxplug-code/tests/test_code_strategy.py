@@ -155,6 +155,28 @@ def test_fenced_blocks_are_reduced_and_the_words_around_them_stay() -> None:
     assert shown.endswith("\n[see @1]")
 
 
+def test_of_several_blocks_each_is_read_by_itself() -> None:
+    text = f"```text\nfirst\n```\nbetween\n```python\n{PYTHON}\n```\nafter\n~~~py\n{PYTHON}\n~~~\n"
+    shown = outlined_blocks(text, nobody)
+    outline = outlined(PYTHON, "python", nobody).removesuffix("\n")
+    assert shown.startswith("```text\nfirst\n```\nbetween\n```python\n")
+    assert shown.count(outline) == 2
+    assert "\n```\nafter\n~~~py\n" in shown and shown.endswith("\n~~~\n")
+
+
+def test_a_value_is_said_once() -> None:
+    body = "    a = 7300\n    b = 'eu-west'\n    c = 1\n    d = 2\n    return a\n\n"
+    shown = outlined(f"def f():\n{body}def g():\n{body}def h():\n{body}", "python", nobody)
+    assert shown.count("7300") == shown.count("eu-west") == 1
+    assert shown.count("... 5 lines") == 3
+
+
+def test_code_behind_a_long_comment_stays() -> None:
+    comment = "/* one\n two\n three\n four\n five */ export function seats() {\n"
+    text = comment + "  return 1;\n}\n" + "const a = 1;\n" * 12
+    assert "five */ export function seats() {" in outlined(text, "typescript", nobody)
+
+
 # -- what is left alone ------------------------------------------------------------
 
 ALONE = {
@@ -180,6 +202,18 @@ def test_a_file_with_a_broken_end_still_gives_up_its_sound_bodies() -> None:
     assert "grace_minutes = 45" not in said(unit)
     guessed = read(PYTHON + "\ndef half(\n[truncated]", path="x")
     assert reduced(guessed) == (guessed,), "a guess needs a text that parses"
+
+
+def test_a_body_with_an_error_is_left_alone() -> None:
+    broken = "def bad():\n    x = 1\n    y = = 2\n    z = 3\n    return x\n\n"
+    shown = outlined(broken + PYTHON, "python", nobody)
+    assert shown.startswith(broken) and "# ... " in shown
+
+
+def test_what_another_strategy_has_changed_is_left_alone() -> None:
+    unit = read(PYTHON)
+    other = unit.changed("dedupe", [item.message for item in unit.items], COUNTER)
+    assert reduced(other, target=0) == (other,)
 
 
 def test_an_outline_is_not_reduced_again() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 SAYINGS = (
@@ -35,6 +35,11 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
         tokenizer.train_from_iterator(SAYINGS * 30, trainer)
         tokenizer.enable_truncation(8)  # as files of encoders do; a counter must not obey it
         tokenizer.enable_padding(length=64)
+        if "<|endoftext|>" in marks:  # nor is a mark counted that a template would add
+            one = ("<|endoftext|>", tokenizer.token_to_id("<|endoftext|>"))
+            tokenizer.post_processor = processors.TemplateProcessing(
+                single="<|endoftext|> $A", special_tokens=[one]
+            )
         folder = tmp_path_factory.mktemp("models") / name
         folder.mkdir()
         tokenizer.save(str(folder / "tokenizer.json"))
