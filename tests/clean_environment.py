@@ -76,10 +76,7 @@ def make_environment(folder: Path) -> Environment:
         pytest.skip("the programs of this environment are shell scripts")
     found = Environment(folder / "venv")
     venv.create(found.folder, with_pip=False, symlinks=True)
-    characters = ROOT / ".hypothesis" / "unicode_data"  # what takes seconds to make
-    if characters.exists():
-        found.hypothesis.mkdir()
-        (found.hypothesis / characters.name).symlink_to(characters)
+    store_hypothesis(found.hypothesis)
     view = folder / "site"
     view.mkdir()
     ours = plugins_here()
@@ -93,6 +90,15 @@ def make_environment(folder: Path) -> Environment:
         script.write_text(f'#!/bin/sh\nexec "{found.python}" -m {module} "$@"\n')
         script.chmod(0o755)
     return found
+
+
+def store_hypothesis(folder: Path) -> Path:
+    """Make a folder for Hypothesis' examples, with the tables that take it seconds to make."""
+    folder.mkdir()
+    characters = ROOT / ".hypothesis" / "unicode_data"
+    if characters.exists():
+        (folder / characters.name).symlink_to(characters)
+    return folder
 
 
 def installer(python: Path) -> list[str]:

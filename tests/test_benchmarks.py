@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctxplug.context.validity import check
@@ -73,6 +73,7 @@ def test_a_figure_is_judged_by_the_band_of_its_kind(
     assert verdict(Figure(before, kind, lower), Figure(now, kind, lower)) == expected
 
 
+@settings(deadline=None)
 @given(kind=KINDS, lower=st.booleans(), a=VALUES, b=VALUES)
 def test_what_got_worse_one_way_got_better_the_other_way(
     kind: Any, lower: bool, a: float, b: float
@@ -84,6 +85,7 @@ def test_what_got_worse_one_way_got_better_the_other_way(
     assert verdict(Figure(a, kind, lower), Figure(b, kind, not lower)) == back or there == "same"
 
 
+@settings(deadline=None)
 @given(kind=KINDS, lower=st.booleans(), value=VALUES)
 def test_a_figure_that_was_written_and_read_is_the_same(
     kind: Any, lower: bool, value: float
@@ -219,6 +221,15 @@ def test_windows_are_measured_beside_the_whole_history() -> None:
     assert result["absent"] == {}
 
 
+def test_messages_that_say_the_same_count_as_often_as_they_stand_there() -> None:
+    thanks, digest = Message("user", "谢谢"), Message("user", "[3 messages: 谢谢]")
+    book = peer_windows.Book(peer_data.default_counter(), [thanks, Message("user", "Hi"), thanks])
+    window = [book.logged(m) for m in (digest, thanks, thanks, thanks)]
+    assert book.verbatim(window, 1) == 1, "only one of them was said by then"
+    assert book.verbatim(window, 3) == 2
+    assert [m.version > 0 for m in window] == [False, True, True, True]
+
+
 class Forgetful(peer_windows.SENDERS["full history"]):  # type: ignore[misc, name-defined]
     """Sends the newest three messages, whatever they are."""
 
@@ -258,6 +269,7 @@ def test_recall_is_measured_beside_plain_bm25_and_the_absent_are_named(
     assert "- nobody took no part: nobody is not installed." in peer_recall.table(result)
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=30), max_size=4))
 def test_the_embedder_that_needs_no_model_keeps_the_law(texts: list[str]) -> None:
     numpy = pytest.importorskip("numpy")

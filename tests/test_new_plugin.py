@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from clean_environment import make_environment
+from clean_environment import make_environment, store_hypothesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_plugins import build_wheel
@@ -97,7 +97,8 @@ def test_all_kinds_pass_their_tests_at_once(tmp_path: Path) -> None:
     command += ["-c", str(made[0] / "pyproject.toml"), "--rootdir", str(tmp_path)]
     command += ["-k", f"not ({elsewhere})", *(str(folder / "tests") for folder in made)]
     chosen = {"CTXPLUG_PLUGINS": ",".join(NAMES.values()), "PYTHONPATH": str(site)}
-    environ = {**os.environ, **QUICK, **chosen}
+    storage = {"HYPOTHESIS_STORAGE_DIRECTORY": str(store_hypothesis(tmp_path / "hypothesis"))}
+    environ = {**os.environ, **QUICK, **storage, **chosen}
     done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
     passed = set(re.findall(r"^PASSED ctxplug-([\w-]+)/tests/\S+?::(\w+)", done.stdout, re.M))

@@ -86,7 +86,14 @@ class Unit:
 class Summarizer(Protocol):
     """`summarize(messages, target_tokens) -> text`: the messages in about that many tokens.
 
-    May use a model and may fail: the caller falls back to the extractive built-in.
+    The law:
+
+    - A summary is text, not empty where the messages say anything, and smaller than what it
+      stands for; it has about `target_tokens` at most.
+    - Any messages are taken, of any length, for any target; they are not changed.
+    - It is called on a thread of its own each time, for many users at once: nothing that one
+      has said is in the summary of another.
+    - It may use a model and may fail: the caller falls back to the extractive built-in.
     """
 
     def summarize(self, messages: Sequence[Message], target_tokens: int) -> str:

@@ -5,14 +5,14 @@
 1. A number from 0.0 (nothing) to 1.0 (indispensable), never NaN, for any message or
    record: empty, a megabyte on one line, lone surrogates, an unknown kind.
 2. Deterministic, without I/O, clock or randomness: `now` and `history` are all it may look
-   at besides the item. Nothing that it is given is changed.
+   at besides the item, on any thread. Nothing that it is given is changed.
 3. `history` may be empty, and the item need not be in it.
 4. Near-linear over a whole history: what takes a pass over all messages is made once with
    `history.derived(make)`.
 5. One that raises, or answers anything but such a number, is left out with a note and the
    others decide. One that hangs holds up its caller: there is nothing here to wait for.
 
-`ctxplug.testing.scorer_suite.ImportanceScorerSuite` checks 1 to 3.
+`ctxplug.testing.scorer_suite.ImportanceScorerSuite` checks 1 to 4.
 """
 
 from __future__ import annotations

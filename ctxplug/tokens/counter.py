@@ -36,7 +36,8 @@ class TokenCounter(Protocol):
     - `count` is additive: a list of messages costs the sum of its messages, plus
       `request_tokens` once per request, whatever their order. That is what lets a
       count be made once and stored with the message.
-    - Counts are integers, never negative, and the same every time.
+    - Counts are integers, never negative, and the same every time, on any thread.
+    - A message costs at least its text; its calls, results and images cost something.
     - Any text can be counted: lone surrogates, NUL, a megabyte without a space, and
       special tokens such as `<|endoftext|>`, which count as the text they are.
     - Counting touches no network, unless the counter is of a plugin that asks a service; then

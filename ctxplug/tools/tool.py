@@ -30,6 +30,10 @@ class Tool:
     seconds, the policy's where it is None; a sync function with isolation "process" runs
     in a process that is killed when its time is up. `source` says where the tool is from.
     Make one with `Tool.of` or `Tool.from_schema`.
+
+    The law of `function`: it answers every call whose arguments fit, with what a model can
+    read; it changes none of them, and keeps nothing of one user's call for another's; it is
+    called from any thread, or ends where it is cancelled if it is async.
     """
 
     name: str
