@@ -4,9 +4,10 @@
     python tests/notebooks.py --refresh examples/NAME.ipynb ...   run, and store the outputs anew
 
 A notebook runs as Jupyter runs it: its cells share one module, each inside a running event loop
-(so `await` works and `asyncio.run` does not), and lines that begin with `!` go to a shell. It runs
-in a folder that is removed afterwards, without the keys of model providers, and a warning is an
-error. Needs nothing but the standard library, and matplotlib where a notebook draws.
+(so `await` works and `asyncio.run` does not), lines that begin with `!` go to a shell, and a cell
+that begins with `%%writefile NAME` is a file. It runs in a folder that is removed afterwards,
+without the keys of model providers, and a warning is an error. Needs nothing but the standard
+library, and matplotlib where a notebook draws.
 """
 
 from __future__ import annotations
@@ -134,8 +135,17 @@ def shell(command: str) -> None:
         raise NotebookError(f"`{command}` ended with {done.returncode}:\n{done.stdout}")
 
 
+def write(name: str, text: str) -> None:
+    """Do what a cell that begins with `%%writefile NAME` does."""
+    print("Overwriting" if Path(name).exists() else "Writing", name)
+    Path(name).write_text(text, encoding="utf-8")
+
+
 def compiled(source: str, name: str) -> types.CodeType:
     """Return a cell's code; what its last expression gives is bound to `_`."""
+    if file := re.match(r"%%writefile (\S+)\n", source):
+        text = source[file.end() :].rstrip("\n") + "\n"
+        source = f"_write({file[1]!r}, {text!r})"
     shown = re.sub(r"^!(.*)$", lambda line: f"_shell({line[1]!r})", source, flags=re.MULTILINE)
     tree = ast.parse(shown)
     last = tree.body[-1] if tree.body else None
@@ -163,6 +173,7 @@ def run(notebook: dict[str, Any], name: str = "notebook") -> list[list[Output]]:
     module = types.ModuleType(re.sub(r"\W", "_", f"notebook_{name}"))
     names = vars(module)
     names["_shell"] = shell
+    names["_write"] = write
     outputs = []
     sys.modules[module.__name__] = module  # for libraries that look up where a class is from
     try:

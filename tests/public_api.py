@@ -74,7 +74,10 @@ def _all_of(module: str) -> set[str]:
 
 
 def _is_value(module: str, name: str) -> bool:
-    return not inspect.ismodule(getattr(importlib.import_module(module), name))
+    try:
+        return not inspect.ismodule(getattr(importlib.import_module(module), name))
+    except ImportError:  # it needs an extra that is not installed here
+        return True
 
 
 def handed_out() -> Iterator[tuple[str, set[str]]]:

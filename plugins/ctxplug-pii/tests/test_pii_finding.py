@@ -35,6 +35,10 @@ TAKEN = {
     "a phone with its word": ("phone: 4155552671", "phone: [phone]"),
     "手机": ("电话13800138000，座机０７５５－２６００１２３４", "电话[phone]，座机[phone]"),
     "国际": ("0086 13800138000", "[phone]"),
+    "a word that announces something else": (
+        "phone alice@example.com 4155552671",
+        "phone [email] 4155552671",
+    ),
     "a column of a table": ("5,4111111111111111,13800138000,x", "5,[card],[phone],x"),
     "a password in an address": (
         "https://bob:s3cret@example.com/x",
