@@ -144,6 +144,7 @@ SAME_ALONE = (
     "test_trace_*.py",
     "test_trust.py",
     "test_usage.py",
+    "test_tutorial.py",
     "test_validity.py",
     "test_viewer_*.py",
     "test_viewing*.py",

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from math import log
 from typing import Any, Literal
 
-LEAST = 1e-3  # what figures are rounded to: a ratio below it is none
+LEAST = 1e-3  # a ratio below it is as good as none
 SLACK = 1e-9
 
 Kind = Literal["share", "count", "time", "disk", "size"]
@@ -49,8 +49,8 @@ class Figure:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data, rounded to what means something."""
-        digits = 4 if self.kind == "share" else 3
-        return asdict(self) | {"value": round(self.value, digits)}
+        digits = ".4f" if self.kind == "share" else ".4g"
+        return asdict(self) | {"value": float(f"{self.value:{digits}}")}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Figure:

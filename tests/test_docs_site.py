@@ -201,10 +201,8 @@ def test_notebooks_become_pages_with_their_outputs() -> None:
     ]
     text = {"cell_type": "markdown", "source": "# 标题"}
     page = notebook_pages.as_markdown(json.dumps({"cells": [text, {**code, "outputs": outputs}]}))
-    assert (
-        "# 标题\n\n```python\nprint('三')\nx\n```\n\n```sh\nctxplug show a.db\n```\n\n```text\n三\n```\n"
-        in page
-    )
+    assert "# 标题\n\n```python\nprint('三')\nx\n```\n" in page
+    assert "\n```sh\nctxplug show a.db\n```\n\n```text\n三\n```\n" in page
     assert 'src="data:image/png;base64,QUJD"' in page and "Figure" not in page
     assert "````text\n'```'\n````" in page
 

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     store: Annotated[
         str | None,
-        typer.Argument(metavar="[STORE]", help="A store to look at too. Default: the settings'."),
+        typer.Argument(metavar="STORE", help="A store to look at too. Default: the settings'."),
     ] = None,
     backups: Annotated[
         str | None, typer.Option("--backups", metavar="FOLDER", help="How old the newest one is.")

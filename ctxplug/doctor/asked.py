@@ -45,7 +45,7 @@ def _trace(name: str) -> str:
     try:
         Plugins(environ={"CTXPLUG_PLUGINS": name, "CTXPLUG_STRICT": "1"}).list()
     except (Exception, SystemExit) as exc:
-        return "".join(traceback.format_exception(exc))
+        return "".join(traceback.format_exception(exc.__cause__ or exc))
     return ""
 
 

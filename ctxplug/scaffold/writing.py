@@ -63,6 +63,7 @@ def _values(names: Names, kind: str, author: str) -> dict[str, str]:
     return {
         "author": author,
         "author_toml": author.replace("\\", "\\\\").replace('"', '\\"'),
+        "component": _component(names, about),
         "dependencies": ", ".join(f'"{one}"' for one in dependencies),
         "distribution": names.distribution,
         "label": kind.replace("-", " "),
@@ -78,8 +79,12 @@ def _offer(names: Names, kind: Kind) -> str:
     """Return the expression that says of a PluginInfo `found` that it offers the component."""
     if not kind.extension:
         return f'found.hooks == ("{kind.hook}",)'
-    name = names.word if kind.extension == "tool" else names.name
-    return f'found.components == {{"{kind.extension}": ("{name}",)}}'
+    return f'found.components == {{"{kind.extension}": ("{_component(names, kind)}",)}}'
+
+
+def _component(names: Names, kind: Kind) -> str:
+    """Return what the component is called: functions have no hyphens, and tools are named so."""
+    return names.word if kind.extension == "tool" else names.name
 
 
 def _filled(path: Path, values: Mapping[str, str]) -> str:

@@ -58,7 +58,7 @@ class Phones:
     ) -> tuple[Found, int] | None:
         """Return the longest number that begins with the group `first`, and its last group."""
         start = groups[first][0]
-        if first and _decimal(shadow, groups, first):
+        if _decimal(shadow, groups, first):
             return None
         sizes: list[int] = []
         ends: list[int] = []
@@ -112,12 +112,14 @@ def _said(shadow: str, start: int, words: Sequence[int]) -> bool:
 
 
 def _decimal(shadow: str, groups: Groups, i: int) -> bool:
-    """Say whether the group `i` is what stands behind a decimal point."""
-    return (
-        i < len(groups)
-        and shadow[groups[i - 1][1] : groups[i][0]] == "."
-        and (groups[i - 1][1] - groups[i - 1][0] < 3 or groups[i][1] - groups[i][0] < 3)
+    """Say whether the group `i` stands behind a decimal point: a point, and no other beside it."""
+    return _pointed(shadow, groups, i) and not (
+        _pointed(shadow, groups, i - 1) or _pointed(shadow, groups, i + 1)
     )
+
+
+def _pointed(shadow: str, groups: Groups, i: int) -> bool:
+    return 0 < i < len(groups) and shadow[groups[i - 1][1] : groups[i][0]] == "."
 
 
 def _digits(shadow: str, start: int, end: int) -> str:

@@ -56,7 +56,7 @@ LEFT = {
     "times": "2024-05-15 10:30:00, 2024-05-15T10:30:00.123456, 1700000000, 1700000000000",
     "versions": "v1.2.3.4, Chrome/8.8.8.8, version 8.8.4.4, 版本 8.8.4.4",
     "addresses of no one": "127.0.0.1 10.0.0.8 192.168.1.1",
-    "numbers": "3.14159265358979 1,234,567.89 0.4111111111111111 4111111111111111.5",
+    "numbers": "12.13800138000 13800138000.5 3.14159265358979 1,234,567.89 0.4111111111111111 4111111111111111.5",
     "a table": "2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20",
     "code": "std::vector<int> x = a::b; logo@2x.png; git@github.com:acme/x; @app.get",
     "中文数字": "２０２４年５月１５日，共１２３４５６７８件",
@@ -101,6 +101,7 @@ def test_a_phone_number_of_a_region_is_found_where_the_region_is_chosen() -> Non
     text = "Ruf an: 030 901820"
     assert CLEAN(text) == text
     assert Redactor(regions=("DE",)).clean(text) == "Ruf an: [phone]"
+    assert Redactor(regions=("FR",)).clean("Mon tél. 06.12.34.56.78") == "Mon tél. [phone]"
 
 
 @QUICK

@@ -22,7 +22,7 @@ __all__ = ["command", "serve"]
 Text: TypeAlias = str | None
 Target: TypeAlias = Annotated[
     Text,
-    typer.Argument(metavar="[TARGET]", help="A store's path or spec. Default: CTXPLUG_STORE."),
+    typer.Argument(metavar="TARGET", help="A store's path or spec. Default: CTXPLUG_STORE."),
 ]
 Host: TypeAlias = Annotated[
     str, typer.Option("--host", help="Where to listen; elsewhere than here it takes a key.")
