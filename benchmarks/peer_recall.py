@@ -1,9 +1,8 @@
 """What is found, and how soon, beside other stores: `python benchmarks/peer_recall.py`.
 
 Every store is given the same texts ("[day month year] speaker: text" for a turn, the text
-itself for a memory) and, where it takes vectors, the same vectors: WordLlama's for English, and
-hashed character n-grams for Chinese, which WordLlama was not trained on. ctxplug is given the
-same turns as messages. Then all are asked the same questions, in turn, so that a machine that
+itself for a memory) and, where it takes vectors, the same vectors: WordLlama's, or hashed runs of
+characters where it is not installed. ctxplug is given the same turns as messages. Then all are asked the same questions, in turn, so that a machine that
 slows down slows all of them; the time of a search includes the embedding of its question.
 
 - share: the share of the items with evidence that are among the first ten, mean over questions;
@@ -362,12 +361,13 @@ def run(small: bool, data: str | None, every: int) -> dict[str, Any]:
     if folder is None:
         return {"skipped": "there are no recorded data; set CTXPLUG_DATA to their folder"}
     try:
-        english = Registry(installed()).resolve("embedder", "wordllama")
+        embedder = Registry(installed()).resolve("embedder", "wordllama")
+        embedder.embed(["你好"])
     except Exception:  # the plugin or the package is not there
-        english = CharacterNgrams()
+        embedder = CharacterNgrams()
     return {
-        "English": measure(english_corpora(folder, every), english),
-        "Chinese": measure(chinese_corpora(folder), CharacterNgrams()),
+        "English": measure(english_corpora(folder, every), embedder),
+        "Chinese": measure(chinese_corpora(folder), embedder),
     }
 
 

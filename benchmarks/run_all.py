@@ -139,12 +139,12 @@ def keep(folder: Path, results: Sequence[Result], small: bool) -> None:
     if any(result.name in SIDE_BY_SIDE and result.figures for result in results):
         kept["versions"][size] = versions()
     _write(folder / "figures.json", kept)
-    if small:
+    ran = {r.name: r.data for r in results if r.name in SIDE_BY_SIDE and r.figures}
+    if small or not ran:
         return
     file = folder / "side_by_side.json"
     beside = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    beside |= {r.name: r.data for r in results if r.name in SIDE_BY_SIDE and r.data is not None}
-    _write(file, _rounded(beside))
+    _write(file, _rounded(beside | ran))
 
 
 def _rounded(data: Any) -> Any:

@@ -13,7 +13,6 @@ from typing import Any
 from ratios import Figure
 
 Figures = dict[str, Figure]
-RECORDED = ("English", "Chinese")
 
 
 @dataclass(frozen=True)

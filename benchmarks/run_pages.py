@@ -84,9 +84,7 @@ def summary(kept: Mapping[str, Any], benchmarks: Sequence[Benchmark]) -> str:
         asks = (
             f"[{benchmark.asks}]({page})" if page else f"{benchmark.asks} (`{benchmark.name}.py`)"
         )
-        said = "; ".join(
-            f"{n}: {_shown(Figure.from_dict(f))}" for n, f in (figures or {}).items()
-        )
+        said = "; ".join(f"{n}: {_shown(Figure.from_dict(f))}" for n, f in (figures or {}).items())
         lines.append(f"| {asks} | {said or 'not in the last run'} |")
     return "\n".join(lines)
 

@@ -185,6 +185,8 @@ def test_the_start_page_leads_to_every_page() -> None:
     pages += [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
     assert not [p.relative_to(ROOT) for p in pages if p.name != "index.md" and p not in linked]
     assert not [link for link in linked if not link.exists()]
+    listed = re.findall(r"^- \[[^]]+\]\(([^)]+)\)", start, re.MULTILINE)
+    assert len(listed) == len(set(listed)) > 30, "the site's navigation has each page once"
 
 
 # -- with Sphinx ---------------------------------------------------------------------

@@ -315,7 +315,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., di
     return put
 
 
-def test_each_way_in_which_a_plugin_can_fail_is_told_and_the_others_are_sound(
+def test_each_way_in_which_plugins_fail_alone_or_together_is_told(
     install: Callable[..., dict[str, str]],
 ) -> None:
     environ = install(
@@ -325,10 +325,15 @@ def test_each_way_in_which_a_plugin_can_fail_is_told_and_the_others_are_sound(
         ends="import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
         quits="raise SystemExit(3)\n",
         misspelt="from ctxplug import hookimpl\n@hookimpl\ndef redcat(text):\n    return text\n",
+        one=CLAIMS,
+        two=CLAIMS,
     )
     found = list(plugins(60, environ))
-    said = {one.said.partition(" ")[0].strip("':"): one for one in found if one.level == "problem"}
+    *alone, together = [one for one in found if one.level == "problem"]
+    said = {one.said.partition(" ")[0].strip("':"): one for one in alone}
     assert set(said) == {"raises", "leaves", "ends", "quits", "misspelt"}
+    assert "acme-one 2.1" in together.said and "acme-two 2.1" in together.said
+    assert "'gist'" in together.said  # which both are sound alone with
     assert "acme-raises 2.1" in said["raises"].said
     assert "nowhere_to_be_found" in said["raises"].said
     assert "Traceback" in said["raises"].detail and "acme_raises.py" in said["raises"].detail
@@ -363,13 +368,6 @@ def _runs(pid: int) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-def test_plugins_that_are_sound_alone_and_not_together_are_told(
-    install: Callable[..., dict[str, str]],
-) -> None:
-    found = _only(plugins(60, install(one=CLAIMS, two=CLAIMS)), "problem")
-    assert "acme-one 2.1" in found.said and "acme-two 2.1" in found.said and "gist" in found.said
 
 
 def test_plugins_that_are_not_chosen_are_not_loaded(

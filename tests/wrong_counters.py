@@ -189,7 +189,7 @@ WRONG: list[tuple[Any, set[str]]] = [
         HasNoMargin,
         {
             "test_it_is_a_token_counter_with_a_name",
-            "test_an_estimate_has_a_margin_and_an_exact_count_has_none",
+            "test_an_estimate_has_a_margin_and_an_exact_count_next_to_none",
             "test_whatever_a_message_carries_is_counted",
         },
     ),
@@ -219,10 +219,10 @@ WRONG: list[tuple[Any, set[str]]] = [
     (KnowsSpecialTokens, {"test_special_tokens_count_as_the_text_they_are"}),
     (
         lambda: Right(estimated=False),
-        {"test_an_estimate_has_a_margin_and_an_exact_count_has_none"},
+        {"test_an_estimate_has_a_margin_and_an_exact_count_next_to_none"},
     ),
-    (lambda: Right(margin=0.0), {"test_an_estimate_has_a_margin_and_an_exact_count_has_none"}),
-    (lambda: Right(margin=7), {"test_an_estimate_has_a_margin_and_an_exact_count_has_none"}),
+    (lambda: Right(margin=0.0), {"test_an_estimate_has_a_margin_and_an_exact_count_next_to_none"}),
+    (lambda: Right(margin=7), {"test_an_estimate_has_a_margin_and_an_exact_count_next_to_none"}),
     (RequestsVary, {"test_what_a_request_costs_besides_is_fixed"}),
     (NamesItsState, {"test_its_name_stays"}),
     (AsksAService, {"test_without_a_network_it_counts_or_says_that_it_estimates"}),

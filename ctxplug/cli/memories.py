@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from typer.core import TyperGroup
 
 from ctxplug.agent_memory import AgentMemory
 from ctxplug.cli import memory_changes, options, screen, stores
 from ctxplug.cli.exchange import write_lines, write_new
+from ctxplug.cli.listing_group import ListingGroup
 from ctxplug.cli.memory_page import as_json, page
 from ctxplug.exchange import examine_memories, import_memories, memory_lines
 from ctxplug.plugins import installed
@@ -61,19 +61,10 @@ _KEYS: dict[Sort, Callable[[MemoryRecord], Any]] = {
 }
 
 
-class MemoriesGroup(TyperGroup):
-    """`ctxplug memories TARGET` lists: without a command's name, `list` is meant."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `list` before arguments that name no command."""
-        asks = not args or args[0] in ("-h", "--help") or args[0] in self.commands
-        return super().parse_args(ctx, args if asks else ["list", *args])
-
-
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
     group = typer.Typer(
-        cls=MemoriesGroup,
+        cls=ListingGroup,
         name="memories",
         help="List memories, show, change, forget, export and import them.\n\n"
         "[bold]ctxplug memories TARGET[/] lists.\n\nExample: ctxplug memories agent.db --kind"

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from typer.core import TyperGroup
 
 from ctxplug import codec
 from ctxplug.agent_memory import AgentMemory
 from ctxplug.cli import options, screen, stores, trace_analyze, trace_diff, trace_replay
+from ctxplug.cli.listing_group import ListingGroup
 from ctxplug.cli.trace_window import print_window, window_data
 from ctxplug.errors import InvalidValueError, NotFoundError
 from ctxplug.tracing.step import COMPACTION, RECALL, WINDOW, Step
@@ -25,19 +25,10 @@ CLASS = re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b")  # how an error is named 
 KEYS = 160  # characters of one value that are shown unless everything is asked for
 
 
-class TraceGroup(TyperGroup):
-    """`ctxplug trace TARGET` lists: without a command's name, `list` is meant."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `list` before arguments that name no command."""
-        asks = not args or args[0] in ("-h", "--help") or args[0] in self.commands
-        return super().parse_args(ctx, args if asks else ["list", *args])
-
-
 def register(app: typer.Typer) -> None:
     """Add this group's commands to `app`."""
     group = typer.Typer(
-        cls=TraceGroup,
+        cls=ListingGroup,
         name="trace",
         help="See what a memory did: list its steps, show one with the window that was sent,"
         " replay them, and compare windows and settings.\n\n[bold]ctxplug trace TARGET[/] lists."

@@ -49,6 +49,8 @@ _PARTS: dict[str, Part] = {
     "an image": ImagePart(data=b"\x89PNG\r\n\x1a\n" + bytes(24), media_type="image/png"),
 }
 
+MOST_OF_EXACT = 0.05  # the margin of a counter that does not estimate
+
 
 class TokenCounterSuite(Suite):
     """The tests that every token counter passes; override the fixture `counter`."""
@@ -150,19 +152,19 @@ class TokenCounterSuite(Suite):
             f"{special!r} was counted as the special token: {tokens}, its letters {letters}"
         )
 
-    def test_an_estimate_has_a_margin_and_an_exact_count_has_none(
+    def test_an_estimate_has_a_margin_and_an_exact_count_next_to_none(
         self, counter: TokenCounter
     ) -> None:
-        """`estimated` and `margin` say the same."""
+        """`estimated` and `margin` agree; framing may differ by `MOST_OF_EXACT` of a request."""
         counter.count_text(PROSE)
         margin = counter.margin
         assert isinstance(margin, int | float) and 0.0 <= margin < 1.0, (
             f"the margin is a share of the budget, 0.0 to 1.0, not {margin!r}"
         )
         assert counter.estimated in (True, False), f"estimated is a bool: {counter.estimated!r}"
-        assert counter.estimated == (margin > 0), (
-            "an estimate keeps a margin of the budget free, and an exact counter has margin 0.0;"
-            f" this one says estimated={counter.estimated!r}, margin={margin!r}"
+        assert margin > 0 if counter.estimated else margin <= MOST_OF_EXACT, (
+            "an estimate keeps a margin of the budget free, and an exact counter at most"
+            f" {MOST_OF_EXACT}; this one says estimated={counter.estimated!r}, margin={margin!r}"
         )
 
     def test_what_a_request_costs_besides_is_fixed(self, counter: TokenCounter) -> None:

@@ -45,7 +45,8 @@ class TokenCounter(Protocol):
     - `name` is the full spec, such as "tiktoken:o200k_base": counts under one name are
       comparable, counts under two are not.
     - `estimated` says whether the true count may differ; `margin` is then the share of a
-      budget to keep free (0.10), and 0.0 for an exact counter.
+      budget to keep free (0.10). An exact counter keeps none, or up to 0.05 where a whole
+      request may differ a little from the sum of its messages.
     """
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import pairwise
 
 from sphinx.search.en import SearchEnglish
@@ -28,6 +29,10 @@ var splitQuery = (query) =>
     return [...piece].slice(1).map((next, place) => [...piece][place] + next);
   }});
 """
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
+        self.stem = cache(super().stem)  # type: ignore[method-assign]  # few words are new
 
     def split(self, input: str) -> list[str]:
         """Return the words of a text, as they are indexed."""

@@ -12,6 +12,7 @@ import inspect
 import re
 import sys
 import types
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,11 @@ def tidy_signature(
         return "", ""
     if not signature:
         return None
-    signature = re.sub(r"<(?:[^<>]|<[^<>]*>)*>", "...", signature)
-    return signature.replace("[[...], ", "[..., "), (returned or "").replace("[[...], ", "[..., ")
+    return _readable(signature), _readable(returned or "")
+
+
+def _readable(types: str) -> str:
+    return re.sub(r"<(?:[^<>]|<[^<>]*>)*>", "...", types).replace("[[...], ", "[..., ")
 
 
 def show_bases(app: Sphinx, name: str, value: Any, options: Any, bases: list[Any]) -> None:
@@ -237,7 +241,8 @@ def find_elsewhere(app: Sphinx, env: Any, node: Any, shown: Any) -> Any:
         return None
     objects = env.get_domain("py").objects
     target = node["reftarget"]
-    ends = [name for name in objects if name == target or name.endswith(f".{target}")]
+    alike = _by_last_part(app, objects).get(target.rpartition(".")[2], [])
+    ends = [name for name in alike if name == target or name.endswith(f".{target}")]
     ends = [name for name in ends if objects[name].objtype != "module"] or ends
     if len(ends) == 1 or len({objects[name].node_id for name in ends}) == 1:
         found = objects[ends[0]]
@@ -248,6 +253,17 @@ def find_elsewhere(app: Sphinx, env: Any, node: Any, shown: Any) -> Any:
         return link
     let_go = node.get("softly") or _in_signature(node) or "ctxplug" not in target
     return shown if let_go else None
+
+
+def _by_last_part(app: Sphinx, objects: Any) -> dict[str, list[str]]:
+    """Return the documented names by their last part; made anew when there are more."""
+    count, found = getattr(app, "ctxplug_names", (0, {}))
+    if count != len(objects):
+        found = defaultdict(list)
+        for name in objects:
+            found[name.rpartition(".")[2]].append(name)
+        app.ctxplug_names = len(objects), found  # type: ignore[attr-defined]
+    return found
 
 
 def be_exact(app: Sphinx, doctree: nodes.document) -> None:

@@ -33,6 +33,7 @@ from langchain_ctxplug.opening import memory_of
 from langchain_ctxplug.overflow import tighter_budget
 from langchain_ctxplug.rendering import text_of, to_request
 from langchain_ctxplug.runtime_scope import NamespaceChoice, Place, place_of
+from langchain_ctxplug.shared_threads import warn_if_shared
 from langchain_ctxplug.state_log import StateLog
 from langchain_ctxplug.triggers import Size, Trigger, policy_for
 
@@ -223,6 +224,14 @@ class CtxplugMiddleware(AgentMiddleware[Any, Any, Any]):
                 self._logs.popitem(last=False)
             return log
 
+    def _others(self, place: Place) -> list[StateLog]:
+        """Return the logs of the same thread id for other users."""
+        with self._lock:
+            found = list(self._logs.items())
+        return [
+            log for (labels, name), log in found if name == place.session and labels != place.labels
+        ]
+
     def _open(self, labels: Sequence[str], policy: ContextPolicy, session: str) -> AgentMemory:
         namespace = (*self.memory.scope.namespace, *self._labels, *labels)
         return self.memory.beside(
@@ -260,6 +269,8 @@ class CtxplugMiddleware(AgentMiddleware[Any, Any, Any]):
                 request = request.override(messages=sent)  # type: ignore[arg-type]
                 return _Call(request, place, log, generation.memory, window, limit)
             log.pending.tell(wait=True)
+            if place.kept and log.current is None:
+                warn_if_shared(place.session, self._others(place), request.messages)
             generation = log.sync(request.messages, limit)
             options: dict[str, Any] = {"budget": limit, "system": system, "tools": tools}
             try:

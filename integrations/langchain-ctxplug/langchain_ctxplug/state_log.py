@@ -122,6 +122,11 @@ class StateLog:
         self.pending.add(self._writing)
         return current, window, list(current.sent)
 
+    @property
+    def current(self) -> Generation | None:
+        """The generation that the last state stands in; None before the first one."""
+        return self._current
+
     def newest(self) -> Generation:
         """Return the generation that the thread is in, or would begin with. Hold `lock`."""
         return self._current or self._generation(max(0, self._newest()))

@@ -112,3 +112,60 @@ def test_a_thread_goes_on_from_what_others_wrote_to_its_session(
         assert [message.text for message in model.sent[-1]] == texts[:-1]
         assert other.recall("violin") and other.recall("bow")
         assert {info.session for info in conversations(other.backend, ("acme",))} == {"trip"}
+
+
+def run_of(user: str, thread: str, text: str, id: str | None = None) -> tuple[dict[str, Any], Any]:
+    config = {"configurable": {"thread_id": thread, "user_id": user}}
+    return {"messages": [HumanMessage(text, id=id)]}, config
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+async def test_a_thread_id_that_two_users_share_is_warned_of(
+    scripted: Any, asynchronous: bool
+) -> None:
+    model = scripted(answer=lambda messages, n: AIMessage(f"answer {n}"))
+    with AgentMemory.open("memory:", namespace="acme") as memory:
+        middleware = CtxplugMiddleware(memory)
+        agent = create_agent(model, [], middleware=[middleware], checkpointer=InMemorySaver())
+
+        async def ask(user: str, thread: str, text: str) -> None:
+            if asynchronous:
+                await agent.ainvoke(*run_of(user, thread, text))
+            else:
+                agent.invoke(*run_of(user, thread, text))
+
+        await ask("alice", "monday", "My violin is in Lisbon. 我的小提琴在里斯本。")
+        with pytest.warns(UserWarning, match="'monday' holds messages .* another user"):
+            await ask("陈伟", "monday", "Hello")
+        assert "violin" in str(model.sent[-1])
+        await ask("陈伟", "monday", "Once is enough")
+        await ask("陈伟", "tuesday", "Hello")
+        await ask("alice", "monday/2", "Hello")
+        middleware.close()
+
+
+def test_equal_thread_ids_of_separate_agents_are_not_warned_of(scripted: Any) -> None:
+    """Each agent has its own checkpointer, so nothing is shared but what is equal by chance."""
+    with AgentMemory.open("memory:", namespace="acme") as memory:
+        middleware = CtxplugMiddleware(memory)
+        for user in ("alice", "bob"):
+            model = scripted(answer=lambda messages, n: AIMessage("Hello."))
+            agent = create_agent(model, [], middleware=[middleware], checkpointer=InMemorySaver())
+            for number, text in enumerate(("Hi", "你好")):
+                agent.invoke(*run_of(user, "monday", text, id=str(number)))
+        middleware.close()
+
+
+def test_a_warning_that_is_an_error_keeps_the_thread_from_the_model_and_the_log(
+    scripted: Any,
+) -> None:
+    model = scripted(answer=lambda messages, n: AIMessage("Noted."))
+    with AgentMemory.open("memory:", namespace="acme") as memory:
+        middleware = CtxplugMiddleware(memory)
+        agent = create_agent(model, [], middleware=[middleware], checkpointer=InMemorySaver())
+        agent.invoke(*run_of("alice", "monday", "My violin is in Lisbon."))
+        with pytest.raises(UserWarning, match="another user"):  # as in these tests
+            agent.invoke(*run_of("bob", "monday", "Hello"))
+        assert len(model.sent) == 1
+        assert not memory.beside(namespace="acme/bob", session="monday").messages()
+        middleware.close()

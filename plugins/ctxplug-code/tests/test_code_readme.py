@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
 from pathlib import Path
+
+import pytest
+from snippets import run_snippets
 
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_the_snippet_prints_what_the_readme_says() -> None:
-    text = README.read_text(encoding="utf-8")
-    found = re.search(r"```python\n(.*?)```\n+```text\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(found[1], README.name, "exec"), {"__name__": "snippet"})
-    assert printed.getvalue() == found[2]
+def test_the_snippet_prints_what_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_snippets(README) == 1

@@ -50,7 +50,7 @@ def found(text: str, order: Iterable[Finder]) -> list[Found]:
         return []
     result: list[Found] = []
     for finder in order:
-        here = [one for one in finder(seen) if BLOCK not in seen[one.start : one.end]]
+        here = _apart(one for one in finder(seen) if BLOCK not in seen[one.start : one.end])
         if here:
             seen = _without(seen, here)
             result += here
@@ -68,9 +68,18 @@ def found_in_each(texts: Sequence[str], order: Iterable[Finder]) -> list[list[Fo
     return result
 
 
-def _without(seen: str, taken: Iterable[Found]) -> str:
+def _apart(finds: Iterable[Found]) -> list[Found]:
+    """Return finds by place; of those that overlap, the one that begins first."""
+    kept: list[Found] = []
+    for one in sorted(finds, key=lambda one: one.start):
+        if not kept or one.start >= kept[-1].end:
+            kept.append(one)
+    return kept
+
+
+def _without(seen: str, taken: Sequence[Found]) -> str:
     parts, end = [], 0
-    for one in sorted(taken, key=lambda one: one.start):
+    for one in taken:
         parts += [seen[end : one.start], BLOCK * (one.end - one.start)]
         end = one.end
     return "".join([*parts, seen[end:]])

@@ -7,7 +7,7 @@ import random
 import phonenumbers
 import pytest
 from ctxplug_pii import Redactor
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from stdnum import luhn
 
@@ -51,12 +51,14 @@ LEFT = {
     "错的身份证": "身份证 110105194912310021",
     "an identity number of no day": "110105194913310020",
     "an SSN that is not issued": "000-12-3456 666-12-3456",
-    "ids": "order 1234567890, invoice 20240515001, ticket 415555267",
+    "ids": "order 1234567890, ticket 7400123456, invoice 20240515001, ticket 415555267",
     "a UUID": "550e8400-e29b-41d4-a716-446655440000",
     "times": "2024-05-15 10:30:00, 2024-05-15T10:30:00.123456, 1700000000, 1700000000000",
+    "a time to call": "Call me on 2024-05-15 10:30, or phone on 2024/05/15 11:30.",
     "versions": "v1.2.3.4, Chrome/8.8.8.8, version 8.8.4.4, 版本 8.8.4.4",
     "addresses of no one": "127.0.0.1 10.0.0.8 192.168.1.1",
-    "numbers": "12.13800138000 13800138000.5 3.14159265358979 1,234,567.89 0.4111111111111111 4111111111111111.5",
+    "decimal numbers": "12.13800138000 13800138000.5 123.13800138000",
+    "numbers": "3.14159265358979 1,234,567.89 0.4111111111111111 4111111111111111.5",
     "a table": "2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20",
     "code": "std::vector<int> x = a::b; logo@2x.png; git@github.com:acme/x; @app.get",
     "中文数字": "２０２４年５月１５日，共１２３４５６７８件",
@@ -164,6 +166,7 @@ def test_cleaning_twice_is_cleaning_once(text: str, secret: str | None) -> None:
 
 @QUICK
 @given(MIXED)
+@example("SSN 536-90-4399")  # two patterns find it
 def test_what_is_found_lies_in_the_text_in_order_and_apart(text: str) -> None:
     end = 0
     for one in Redactor().find(text):

@@ -75,6 +75,7 @@ def test_a_key_says_what_its_number_is() -> None:
 
 def test_escaped_text_is_read_and_stays_escaped() -> None:
     assert CLEAN('["\\u90ae\\u7bb1 a\\u0040example.com"]') == '["\\u90ae\\u7bb1 [email]"]'
+    assert CLEAN('["邮箱 a@example.com"]') == '["邮箱 [email]"]'
     assert CLEAN('["x\\na@example.com"]') == '["x\\n[email]"]'
 
 

@@ -49,13 +49,13 @@ def fields_of(event: str, **fields: Any) -> Mapping[str, Any]:
     return {FIELDS: {"event": event, **fields}}
 
 
-def begin(settings: LogSettings, stream: TextIO | None = None) -> None:
+def begin(settings: LogSettings) -> None:
     """Let this process log as `settings` say; only a program does this, never the library.
 
     JSON goes to stdout, where containers are read, with Python's warnings in it; text to stderr.
     """
     as_json = settings.format == "json"
-    handler = logging.StreamHandler(stream or (sys.stdout if as_json else sys.stderr))
+    handler = _Current("stdout" if as_json else "stderr")
     handler.setFormatter(_Json() if as_json else _Text())
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
     requests.setLevel(logging.INFO if settings.requests else logging.CRITICAL)
@@ -68,6 +68,24 @@ def begin(settings: LogSettings, stream: TextIO | None = None) -> None:
 def _warned(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     """Log a warning of Python's without the path that it came from."""
     log.warning("%s", message, extra=fields_of("warning", category=category.__name__))
+
+
+class _Current(logging.StreamHandler[TextIO]):
+    """Writes to what sys.stdout or sys.stderr is by then, which a test may have put back."""
+
+    def __init__(self, name: str) -> None:
+        self._place = name
+        super().__init__(getattr(sys, name))
+
+    @property
+    def stream(self) -> TextIO:
+        """The stream that is written to."""
+        found: TextIO = getattr(sys, self._place)
+        return found
+
+    @stream.setter
+    def stream(self, stream: TextIO) -> None:
+        pass
 
 
 class _Text(logging.Formatter):

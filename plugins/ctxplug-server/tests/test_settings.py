@@ -144,6 +144,7 @@ def test_keys_are_made_where_the_server_looks_for_them(tmp_path: Path) -> None:
     assert Keys(tmp_path / "elsewhere.json").live() and not Path("agent.db.keys.json").exists()
 
 
+@pytest.mark.slow
 def test_doctor_asks_the_server_about_its_settings() -> None:
     told: dict[str, str] = {}
     environ = {**os.environ, "CTXPLUG_PLUGINS": "server", "CTXPLUG_SERVER_PORT": "70000"}
@@ -226,7 +227,7 @@ def _logging() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_logging")
 def test_a_line_is_json_and_cannot_be_forged(capsys: pytest.CaptureFixture[str]) -> None:
-    begin(LogSettings("json", "info"), sys.stdout)
+    begin(LogSettings("json", "info"))
     log = logging.getLogger("ctxplug.server")
     log.warning("里斯本\n{}\u2028%s", "x", extra=fields_of("test", count=2))
     try:

@@ -12,11 +12,6 @@ T = TypeVar("T")
 SLOW = 20.0  # times the timeout, for what may go through a whole namespace
 
 
-def as_it_is(answer: Any) -> Any:
-    """Return `answer`."""
-    return answer
-
-
 def nothing(answer: Any) -> None:
     """Return None, whatever the answer is."""
 

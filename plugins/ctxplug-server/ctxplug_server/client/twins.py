@@ -20,8 +20,6 @@ class Linked(Protocol):
 
 
 S = TypeVar("S", bound=Linked)
-Sync = Callable[Concatenate[S, P], T]
-Async = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
 
 
 def twins(

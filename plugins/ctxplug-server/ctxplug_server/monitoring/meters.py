@@ -44,7 +44,6 @@ class Meters:
 
     def __init__(self) -> None:
         self.began = time.monotonic()
-        self.began_at = datetime.now(UTC)
         self.in_flight = 0
         self.waiting: Callable[[], int] = int  # how many wait for a place
         self.verbs = {name: Durations() for name in VERBS}

@@ -42,7 +42,6 @@ KINDS = (
 )
 
 COUNTED, MADE_AGAIN, AT_MOST = "counted", "made_again", "at_most"
-BASES = (COUNTED, MADE_AGAIN, AT_MOST)
 SHOWN = 20  # ids of a kind that are told
 
 
