@@ -73,11 +73,29 @@ def test_a_notebook_is_in_the_table(path: Path) -> None:
     assert f"[`{path.name}`]({path.name})" in text
 
 
+def test_what_the_page_of_the_examples_links_to_is_there() -> None:
+    text = (notebooks.EXAMPLES / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert {path.name for path in ALL} <= {*targets}
+    assert not [target for target in targets if not (notebooks.EXAMPLES / target).exists()]
+
+
 def test_one_memory_serves_two_frameworks() -> None:
     pytest.importorskip("langchain_ctxplug")
     pytest.importorskip("ctxplug_llamaindex")
     pytest.importorskip("langchain.agents")
     notebooks.check("one_memory_two_frameworks.ipynb")
+
+
+def test_what_a_policy_costs_and_keeps() -> None:
+    pytest.importorskip("matplotlib")
+    notebooks.check("cost_and_fidelity.ipynb")
+
+
+@pytest.mark.slow
+def test_a_plugin_is_written_tested_and_found() -> None:
+    pytest.importorskip("hatchling")
+    notebooks.check("write_a_plugin.ipynb")
 
 
 # -- the runner ------------------------------------------------------------------------------
@@ -153,6 +171,15 @@ def test_a_run_has_a_folder_of_its_own_and_no_keys(
 def test_a_line_that_begins_with_a_mark_goes_to_the_shell() -> None:
     [[printed]] = notebooks.run(notebook("!echo 看大熊猫\n!echo done"))
     assert printed["text"] == ["看大熊猫\n", "done\n"]
+
+
+def test_a_cell_that_is_a_file_is_written_as_it_stands() -> None:
+    cell = "%%writefile panda.py\n!no = 'shell'\nsaid = '大熊猫\\n'"
+    read = "open('panda.py', encoding='utf-8').read()"
+    [[first], [result], [second]] = notebooks.run(notebook(cell, read, cell))
+    assert first["text"] == ["Writing panda.py\n"]
+    assert second["text"] == ["Overwriting panda.py\n"]
+    assert result["data"] == {"text/plain": [repr("!no = 'shell'\nsaid = '大熊猫\\n'\n")]}
 
 
 def test_a_figure_is_stored_small_and_its_bytes_are_not_compared(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ctxplug_server.running import Running
 from ctxplug_server.serving import Serving
 
 from ctxplug import AgentMemory
+from ctxplug.scope import new_id
 
 NAMESPACE = "acme/alice"
 
@@ -135,6 +136,13 @@ def server(serve: Serve) -> Server:
 def client(server: Server) -> Iterator[httpx.Client]:
     """A client of `server` that asks for the namespace acme/alice."""
     with server.client(params={"namespace": NAMESPACE}) as client:
+        yield client
+
+
+@pytest.fixture
+def own_client(one_server: Server) -> Iterator[httpx.Client]:
+    """A client that asks for a namespace of its own, on the server of all tests."""
+    with one_server.client(params={"namespace": f"acme/{new_id()}"}) as client:
         yield client
 
 

@@ -16,6 +16,7 @@ from ctxplug_server.report.bundling import bundle_script, bundle_styles
 from ctxplug_server.report.packing import Packer, embedded
 from hypothesis import given
 from hypothesis import strategies as st
+from snippets import run_snippets
 from typer.testing import CliRunner
 
 from ctxplug import AgentMemory, Message, ToolCallPart

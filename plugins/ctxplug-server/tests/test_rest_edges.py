@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from ctxplug import codec
-from ctxplug.scope import new_id
 
 ODD = {
     "nothing": b"",
@@ -26,10 +24,8 @@ ODD = {
 
 
 @pytest.fixture
-def client(one_server: Any) -> Iterator[httpx.Client]:
-    """A client that asks for a namespace of its own, on the server of all tests."""
-    with one_server.client(params={"namespace": f"acme/{new_id()}"}) as client:
-        yield client
+def client(own_client: httpx.Client) -> httpx.Client:
+    return own_client
 
 
 @pytest.fixture

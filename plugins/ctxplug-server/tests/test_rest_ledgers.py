@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 from ctxplug_server.wire import from_json
+from rest_answers import kind_of, ok
 
-from ctxplug import codec
 from ctxplug.context.recorded import Replayed
-from ctxplug.scope import new_id
 from ctxplug.tokens.ledger import Reservation
 from ctxplug.tracing.difference import Difference
 from ctxplug.tracing.rerun import Rerun
@@ -21,21 +19,8 @@ from ctxplug.tracing.step import Step
 
 
 @pytest.fixture
-def client(one_server: Any) -> Iterator[httpx.Client]:
-    """A client that asks for a namespace of its own, on the server of all tests."""
-    with one_server.client(params={"namespace": f"acme/{new_id()}"}) as client:
-        yield client
-
-
-def ok(response: httpx.Response, status: int = 200) -> Any:
-    """Return the JSON of an answer that has to have this status."""
-    assert response.status_code == status, response.text
-    return codec.decode(response.content) if response.content else None
-
-
-def kind_of(response: httpx.Response) -> tuple[int, str]:
-    """Return the status of a problem and its type."""
-    return response.status_code, response.json()["error"]["type"]
+def client(own_client: httpx.Client) -> httpx.Client:
+    return own_client
 
 
 def say(client: httpx.Client, *texts: str, session: str = "trip") -> None:

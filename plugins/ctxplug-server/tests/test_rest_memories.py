@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from ctxplug_server.wire import from_json
+from rest_answers import kind_of, ok
 
-from ctxplug import MemoryRecord, Recalled, codec
-from ctxplug.scope import new_id
+from ctxplug import MemoryRecord, Recalled
 
 
 @pytest.fixture
-def client(one_server: Any) -> Iterator[httpx.Client]:
-    """A client that asks for a namespace of its own, on the server of all tests."""
-    with one_server.client(params={"namespace": f"acme/{new_id()}"}) as client:
-        yield client
-
-
-def ok(response: httpx.Response, status: int = 200) -> Any:
-    """Return the JSON of an answer that has to have this status."""
-    assert response.status_code == status, response.text
-    return codec.decode(response.content) if response.content else None
-
-
-def kind_of(response: httpx.Response) -> tuple[int, str]:
-    """Return the status of a problem and its type."""
-    return response.status_code, response.json()["error"]["type"]
+def client(own_client: httpx.Client) -> httpx.Client:
+    return own_client
 
 
 def say(client: httpx.Client, text: str, session: str = "trip") -> None:
