@@ -7,6 +7,8 @@
     lint       ruff's rules and format, and the rules of tests/test_house.py
     types      mypy --strict
     contracts  who may import whom
+    docs       build the site into .docs, strictly
+    bench      run every benchmark, beside the peers that are installed; `bench --small` is quick
     wheels     build every distribution, install each alone, run its own tests; `wheels lowest`
                and `wheels newest` with its declared dependencies at these versions
     lock       refresh constraints.txt: names and versions, no addresses
@@ -293,6 +295,29 @@ def contracts() -> None:
     tool("lint-imports")
 
 
+def docs(*arguments: str) -> None:
+    """Build the site into .docs, strictly; arguments go to sphinx-build."""
+    tool(
+        "sphinx-build",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        "-c",
+        "docs",
+        *arguments,
+        ".",
+        ".docs",
+    )
+
+
+def bench(*arguments: str) -> None:
+    """Run the benchmarks beside the peers that are installed here; arguments go to run_all.py."""
+    setup()
+    run(VENV / BIN / "python", ROOT / "benchmarks" / "run_all.py", *arguments)
+
+
 def cov(*arguments: str) -> None:
     """Run the tests and list the lines that no test reached."""
     test("--cov", "--cov-report=term-missing:skip-covered", *arguments)
@@ -404,7 +429,7 @@ def test_alone(venv: Path, part: Path, leave_out: Sequence[str]) -> None:
         run(*pytest, cwd=elsewhere, env=environment)
 
 
-COMMANDS = (demo, test, setup, lint, types, contracts, wheels, lock, cov)
+COMMANDS = (demo, test, setup, lint, types, contracts, docs, bench, wheels, lock, cov)
 
 
 def main(arguments: list[str]) -> None:

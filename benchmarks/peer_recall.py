@@ -2,8 +2,9 @@
 
 Every store is given the same texts ("[day month year] speaker: text" for a turn, the text
 itself for a memory) and, where it takes vectors, the same vectors: WordLlama's, or hashed runs of
-characters where it is not installed. ctxplug is given the same turns as messages. Then all are asked the same questions, in turn, so that a machine that
-slows down slows all of them; the time of a search includes the embedding of its question.
+characters where it is not installed. ctxplug is given the same turns as messages. Then all are
+asked the same questions, in turn, so that a machine that slows down slows all of them; the time
+of a search includes the embedding of its question.
 
 - share: the share of the items with evidence that are among the first ten, mean over questions;
 - any: how often at least one of them is;
