@@ -175,7 +175,7 @@ def test_a_line_that_begins_with_a_mark_goes_to_the_shell() -> None:
 
 def test_a_cell_that_is_a_file_is_written_as_it_stands() -> None:
     cell = "%%writefile panda.py\n!no = 'shell'\nsaid = '大熊猫\\n'"
-    read = "open('panda.py', encoding='utf-8').read()"
+    read = "from pathlib import Path\nPath('panda.py').read_text(encoding='utf-8')"
     [[first], [result], [second]] = notebooks.run(notebook(cell, read, cell))
     assert first["text"] == ["Writing panda.py\n"]
     assert second["text"] == ["Overwriting panda.py\n"]
