@@ -156,7 +156,7 @@ def _rounded(data: Any) -> Any:
 
 
 def _write(file: Path, data: Any) -> None:
-    text = json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(data, indent=1, ensure_ascii=False)
     file.write_text(text + "\n", encoding="utf-8")
 
 

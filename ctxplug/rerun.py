@@ -12,7 +12,7 @@ from typing import Any
 
 from ctxplug.context.components import components
 from ctxplug.context.policy import PRESETS, ContextPolicy, to_policy
-from ctxplug.errors import InvalidValueError, NotFoundError, UnknownComponentError
+from ctxplug.errors import InvalidValueError, NotFoundError, PluginError, UnknownComponentError
 from ctxplug.registry import Registry
 from ctxplug.scratch import READ, ScratchLog
 from ctxplug.storage import Backend, Entry, Stream
@@ -175,7 +175,7 @@ def _counter_then(memory: Any, calls: Sequence[Step], registry: Registry) -> Tok
         return own
     try:
         counter: TokenCounter = registry.resolve("token counter", name)
-    except UnknownComponentError:
+    except (UnknownComponentError, PluginError):  # it is not here, or cannot be made here
         return own
     return counter
 

@@ -50,7 +50,7 @@ def found(text: str, order: Iterable[Finder]) -> list[Found]:
         return []
     result: list[Found] = []
     for finder in order:
-        here = _apart(one for one in finder(seen) if BLOCK not in seen[one.start : one.end])
+        here = _apart(finder(seen))
         if here:
             seen = _without(seen, here)
             result += here

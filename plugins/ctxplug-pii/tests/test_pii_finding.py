@@ -99,6 +99,13 @@ def test_a_key_is_taken_out_whole(issuer: str) -> None:
     assert CLEAN(f"{lead}{TOKENS[issuer]}\nnext") == f"{lead}[key]\nnext"
 
 
+def test_a_private_key_is_taken_out_with_all_that_stands_in_it() -> None:
+    body = "MIIE 2024-05-15 10:30:00\n[card]\n550e8400-e29b-41d4-a716-446655440000\n"
+    text = f"-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----"
+    assert CLEAN(text) == "[key]"
+    assert CLEAN(text.removesuffix("-----END PRIVATE KEY-----")) == "[key]"
+
+
 def test_a_phone_number_of_a_region_is_found_where_the_region_is_chosen() -> None:
     text = "Ruf an: 030 901820"
     assert CLEAN(text) == text
