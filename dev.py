@@ -70,6 +70,7 @@ SAME_ALONE = (
     "test_argument_survival.py",
     "test_audit_*.py",
     "test_backends.py",
+    "test_benchmarks.py",
     "test_beside.py",
     "test_calibration.py",
     "test_cancellation.py",

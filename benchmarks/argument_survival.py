@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -28,15 +27,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recorded_data import agent_runs, default_counter
+
 from ctxplug.compression import CompressionTools, Unit
 from ctxplug.compression.clear_tool_results import ClearToolResults
 from ctxplug.compression.dedupe import Dedupe
 from ctxplug.compression.shape_tool_results import ShapeToolResults
-from ctxplug.errors import PluginError
 from ctxplug.messages import Logged, Message, TextPart, ToolResultPart
 from ctxplug.tokens import TokenCounter
-from ctxplug.tokens.estimate import estimate
-from ctxplug.tokens.tiktoken_counter import tiktoken_counter
 
 FLOOR = 5
 START = datetime(2024, 5, 15, tzinfo=UTC)
@@ -48,7 +46,6 @@ CLASSES = {  # by whether a tool result and whether another message holds the va
     (False, True): "user/assistant",
     (False, False): "nowhere",
 }
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -101,13 +98,6 @@ class Score:
 
 
 # -- reading -----------------------------------------------------------------------
-
-
-def data_file(folder: str | None = None) -> Path | None:
-    """Return the transcript file, or None where it is absent."""
-    places = [folder, os.environ.get("CTXPLUG_DATA"), str(ROOT.parent / "shared" / "data")]
-    files = [Path(place, "tau-bench-dev", "airline.jsonl") for place in places if place]
-    return next((file for file in files if file.is_file()), None)
 
 
 def read_runs(file: Path, counter: TokenCounter, floor: int = FLOOR) -> list[Run]:
@@ -307,14 +297,6 @@ def _refers(text: str, version: int) -> bool:
     return False
 
 
-def default_counter() -> TokenCounter:
-    """Return tiktoken's o200k_base, or the estimate where it is not on this machine."""
-    try:
-        return tiktoken_counter()
-    except PluginError:
-        return estimate()
-
-
 def classes(runs: Sequence[Run]) -> Counter[str]:
     """Return how many values have each source class."""
     found: Counter[str] = Counter()
@@ -366,7 +348,7 @@ def main() -> int:
     parser.add_argument("--data", help="the folder that holds tau-bench-dev")
     parser.add_argument("--runs", type=int, help="only the first N runs")
     options = parser.parse_args()
-    file = data_file(options.data)
+    file = agent_runs(options.data)
     if file is None:
         print("skipped: there is no tau-bench-dev/airline.jsonl; set CTXPLUG_DATA", file=sys.stderr)
         return 2

@@ -15,27 +15,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from recorded_data import data_folder, default_counter
+
 from ctxplug.comparison import POLICIES, Comparison, compare
-from ctxplug.errors import PluginError
 from ctxplug.messages import Message
-from ctxplug.tokens import TokenCounter
-from ctxplug.tokens.estimate import estimate
-from ctxplug.tokens.tiktoken_counter import tiktoken_counter
 from ctxplug.transcripts import read_transcript
 
-ROOT = Path(__file__).resolve().parents[1]
 OURS = ("aggressive", "balanced", "conservative")
-
-
-def data_folder(given: str | None) -> Path | None:
-    """Return the folder of transcripts, or None where it is absent."""
-    places = [given, os.environ.get("CTXPLUG_DATA"), str(ROOT.parent / "shared" / "data")]
-    return next((Path(p) for p in places if p and Path(p).is_dir()), None)
 
 
 def agent_session(folder: Path, runs: int) -> list[Message]:
@@ -54,14 +44,6 @@ def chat_session(folder: Path) -> list[Message]:
     return [
         m for file in files for conversation in read_transcript(file) for m in conversation.messages
     ]
-
-
-def counter() -> TokenCounter:
-    """Return o200k_base, or its estimate where the encoding is not on this machine."""
-    try:
-        return tiktoken_counter("o200k_base")
-    except PluginError:
-        return estimate("o200k")
 
 
 def table(name: str, result: Comparison) -> Iterator[str]:
@@ -102,7 +84,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "LoCoMo conversations, chained": chat_session(folder),
     }
     results = [
-        (name, compare(messages, budget=budget, counter=counter(), policies=(*OURS, *POLICIES)))
+        (
+            name,
+            compare(
+                messages, budget=budget, counter=default_counter(), policies=(*OURS, *POLICIES)
+            ),
+        )
         for name, messages in sessions.items()
         for budget in options.budgets
     ]

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import zlib
 from collections import Counter, defaultdict
@@ -34,17 +33,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-from ctxplug import AgentMemory, Message
-from ctxplug.compression import CompressionTools, Unit
-from ctxplug.context.policy import ContextPolicy
-from ctxplug.errors import BudgetError
-from ctxplug.messages import TextPart, ToolCallPart, ToolResultPart
-from ctxplug.tokens.estimate import estimate
-from ctxplug.tracing.analysis import Analysis, Finding
-from ctxplug.transcripts import read_transcript
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from failure_injection import (
     ERROR,
@@ -60,8 +48,17 @@ from failure_injection import (
     said,
     untouched,
 )
+from recorded_data import agent_runs
 
-ROOT = Path(__file__).resolve().parents[1]
+from ctxplug import AgentMemory, Message
+from ctxplug.compression import CompressionTools, Unit
+from ctxplug.context.policy import ContextPolicy
+from ctxplug.errors import BudgetError
+from ctxplug.messages import TextPart, ToolCallPart, ToolResultPart
+from ctxplug.tokens.estimate import estimate
+from ctxplug.tracing.analysis import Analysis, Finding
+from ctxplug.transcripts import read_transcript
+
 KIND_OF = {
     LOST: "lost_value",
     ERROR: "tool_error",
@@ -347,13 +344,6 @@ def tightness(cases: Sequence[Case]) -> list[dict[str, Any]]:
 # -- reading and printing ----------------------------------------------------------------
 
 
-def data_file(folder: str | None) -> Path | None:
-    """Return the recorded runs, or None where they are absent."""
-    places = [folder, os.environ.get("CTXPLUG_DATA"), str(ROOT.parent / "shared" / "data")]
-    files = [Path(place, "tau-bench-dev", "airline.jsonl") for place in places if place]
-    return next((file for file in files if file.is_file()), None)
-
-
 def cases(file: Path, reward: int) -> list[Case]:
     """Return the runs of that reward, untouched."""
     return [
@@ -417,7 +407,7 @@ def main() -> int:
     parser.add_argument("--half", choices=("seen", "held out"), help="only this half")
     parser.add_argument("--missed", action="store_true", help="list what was missed, and why false")
     options = parser.parse_args()
-    file = data_file(options.data)
+    file = agent_runs(options.data)
     if file is None:
         print("skipped: there is no tau-bench-dev/airline.jsonl; set CTXPLUG_DATA", file=sys.stderr)
         return 2

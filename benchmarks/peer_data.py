@@ -9,7 +9,6 @@ which memory to choose.
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import zlib
@@ -21,18 +20,13 @@ from typing import TYPE_CHECKING
 
 from recall_data import Question, read_conversations, read_dialogues
 
-from ctxplug.errors import PluginError
 from ctxplug.messages import Message, ToolCallPart, ToolResultPart
-from ctxplug.tokens import TokenCounter
-from ctxplug.tokens.estimate import estimate
-from ctxplug.tokens.tiktoken_counter import tiktoken_counter
 from ctxplug.transcripts import read_transcript
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-ROOT = Path(__file__).resolve().parents[1]
 START = datetime(2026, 3, 9, tzinfo=UTC)
 PEOPLE = ("Alice", "Bruno", "Chiara", "Dmitri", "陈伟", "李娜", "王芳", "赵强")
 CITIES = ("Lisbon", "Oslo", "Turin", "Kraków", "成都", "大连", "苏州", "昆明")
@@ -73,20 +67,6 @@ class Corpus:
     name: str
     items: tuple[Item, ...]
     questions: tuple[Question, ...]
-
-
-def data_folder(given: str | Path | None) -> Path | None:
-    """Return the folder of recorded data, or None where it is absent."""
-    places = [given, os.environ.get("CTXPLUG_DATA"), ROOT.parent / "shared" / "data"]
-    return next((Path(p) for p in places if p and Path(p).is_dir()), None)
-
-
-def default_counter() -> TokenCounter:
-    """Return o200k_base, or its estimate where the encoding is not on this machine."""
-    try:
-        return tiktoken_counter("o200k_base")
-    except PluginError:
-        return estimate("o200k")
 
 
 # -- recorded ------------------------------------------------------------------------------

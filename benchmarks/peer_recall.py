@@ -45,10 +45,10 @@ from peer_data import (
     CharacterNgrams,
     Corpus,
     chinese_corpora,
-    data_folder,
     english_corpora,
     synthetic_corpus,
 )
+from recorded_data import data_folder
 
 from ctxplug import AgentMemory
 from ctxplug.plugins import installed

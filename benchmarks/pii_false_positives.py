@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 import time
@@ -25,8 +24,8 @@ from typing import Any
 
 from ctxplug_pii import Redactor
 from ctxplug_pii.kinds import PLACEHOLDER
+from recorded_data import data_folder
 
-ROOT = Path(__file__).resolve().parents[1]
 FILES = {
     "locomo-dev (English talk)": "locomo-dev/*.json",
     "tau-bench-dev (tools, JSON)": "tau-bench-dev/*.jsonl",
@@ -84,16 +83,16 @@ def _placeholders(text: str) -> Counter[str]:
 def main(arguments: list[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", default=os.environ.get("CTXPLUG_DATA"))
+    parser.add_argument("--data")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--list", action="store_true", help="print every find")
     options = parser.parse_args(arguments)
-    data = Path(options.data) if options.data else ROOT.parent / "shared" / "data"
+    data = data_folder(options.data)
     rows = {}
     for name, pattern in FILES.items():
-        files = sorted(data.glob(pattern))
+        files = sorted(data.glob(pattern)) if data else []
         if not files:
-            print(f"Skipped: no {pattern} in {data}; set CTXPLUG_DATA or --data.", file=sys.stderr)
+            print(f"Skipped: no {pattern}; set CTXPLUG_DATA or --data.", file=sys.stderr)
             return
         rows[name] = measure([text for file in files for text in read(file)])
     if options.json:

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ from pathlib import Path
 from statistics import mean
 
 from recall_data import Conversation, Dialogue, read_conversations, read_dialogues
+from recorded_data import data_folder
 
 from ctxplug import AgentMemory
 from ctxplug.plugins import installed
@@ -47,7 +47,6 @@ from ctxplug.registry import Registry
 from ctxplug.storage import Backend, Put, Where
 from ctxplug.storage.in_memory import InMemoryBackend
 
-ROOT = Path(__file__).resolve().parents[1]
 NS = ("u",)
 TOPS = (5, 10, 20, 50)
 FITTED = ("26", "41", "43")
@@ -66,10 +65,10 @@ def main() -> int:
     parser.add_argument("--embedder", action="append", default=[], metavar="SPEC")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    data = options.data or Path(os.environ.get("CTXPLUG_DATA") or ROOT.parent / "shared" / "data")
-    conversations = read_conversations(data / "locomo-dev")
-    if not conversations:
-        print(f"There is no LoCoMo conversation in {data / 'locomo-dev'}.", file=sys.stderr)
+    data = data_folder(options.data)
+    conversations = read_conversations(data / "locomo-dev") if data else []
+    if data is None or not conversations:
+        print("There is no LoCoMo conversation; set CTXPLUG_DATA or --data.", file=sys.stderr)
         return 1
     registry = Registry(installed())
     embedders = [registry.resolve("embedder", spec) for spec in options.embedder]

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import sys
 import time
@@ -35,19 +34,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recorded_data import data_folder, default_counter
 from retention_data import Conversation, Words, bigrams, read_conversation, read_dialogues, words
 
 from ctxplug.compression import CompressionTools, Unit, block, total
 from ctxplug.compression.digest import Digest
 from ctxplug.compression.extractive import Extractive
 from ctxplug.compression.sentences import split
-from ctxplug.errors import PluginError
 from ctxplug.messages import Logged, Message
 from ctxplug.tokens import TokenCounter
-from ctxplug.tokens.estimate import estimate
-from ctxplug.tokens.tiktoken_counter import tiktoken_counter
 
-ROOT = Path(__file__).resolve().parents[1]
 SHARES = (0.1, 0.2, 0.3, 0.5)
 FITTED = ("26", "30", "41")
 HIGH_WATER = 1.5  # of the target: where the fed digest compacts
@@ -77,20 +73,20 @@ class Score:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    default = os.environ.get("CTXPLUG_DATA") or ROOT.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--data", help="the folder with locomo-dev and madial-zh-dev")
     args = parser.parse_args()
-    files = sorted((args.data / "locomo-dev").glob("*.json"))
-    if not files:
-        print(f"Skipped: no locomo-dev/*.json in {args.data}; set CTXPLUG_DATA.", file=sys.stderr)
+    data = data_folder(args.data)
+    files = sorted((data / "locomo-dev").glob("*.json")) if data else []
+    if data is None or not files:
+        print("Skipped: no locomo-dev/*.json; set CTXPLUG_DATA or --data.", file=sys.stderr)
         return 0
-    counter = _counter()
+    counter = default_counter("cl100k_base")
     tools = CompressionTools(counter, _ref)
     conversations = [read_conversation(file, counter) for file in files]
     result: dict[str, Any] = {"counter": counter.name, "tokens": _tokens(conversations)}
     result["rows"] = [row for name in METHODS for row in _rows(name, conversations, tools)]
     result["kilobytes_per_second"] = _speed(conversations, tools)
-    chinese = args.data / "madial-zh-dev"
+    chinese = data / "madial-zh-dev"
     if chinese.is_dir():
         result["chinese"] = _chinese(chinese, tools)
     print(json.dumps(result, ensure_ascii=False, indent=1) if args.json else _table(result))
@@ -255,13 +251,6 @@ def _with_text(unit: Unit, text: str, counter: TokenCounter) -> Unit:
 def _ref(unit: Unit) -> str:
     first, last = unit.versions[0], unit.versions[-1]
     return f"talk@{first}" if first == last else f"talk@{first}-{last}"
-
-
-def _counter() -> TokenCounter:
-    try:
-        return tiktoken_counter("cl100k_base")
-    except PluginError:
-        return estimate("cl100k")
 
 
 def _tokens(conversations: Sequence[Conversation]) -> dict[str, int]:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from pathlib import Path
 from statistics import mean
 
 from recall_data import Conversation, Question, read_conversations
+from recorded_data import data_folder
 
 from ctxplug import AgentMemory, Message
 from ctxplug.context.policy import PRESETS, ContextPolicy
@@ -41,7 +41,6 @@ from ctxplug.recall.embedder import Embedder
 from ctxplug.registry import Registry
 from ctxplug.tokens import TokenCounter
 
-ROOT = Path(__file__).resolve().parents[1]
 SHARES = (0.05, 0.1, 0.2, 0.3)
 GOALS = (0.88, 0.93, 0.97, 0.98)
 POLICIES = {name: PRESETS[name] for name in ("question", "balanced")}
@@ -56,10 +55,10 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth question")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    data = options.data or Path(os.environ.get("CTXPLUG_DATA") or ROOT.parent / "shared" / "data")
-    conversations = read_conversations(data / "locomo-dev")
-    if not conversations:
-        print(f"There is no LoCoMo conversation in {data / 'locomo-dev'}.", file=sys.stderr)
+    data = data_folder(options.data)
+    conversations = read_conversations(data / "locomo-dev") if data else []
+    if data is None or not conversations:
+        print("There is no LoCoMo conversation; set CTXPLUG_DATA or --data.", file=sys.stderr)
         return 1
     conversations = [replace(c, questions=c.questions[:: options.every]) for c in conversations]
     embedder = Registry(installed()).resolve("embedder", options.embedder)

@@ -32,8 +32,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from peer_data import ROOT, data_folder
 from ratios import Change, Figure, compare
+from recorded_data import ROOT, data_folder
 from run_figures import BENCHMARKS, Benchmark, Figures
 from run_pages import versions, write_pages
 

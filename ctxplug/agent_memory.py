@@ -17,8 +17,8 @@ from ctxplug.access.verbs import AccessVerbs
 from ctxplug.audit.verbs import AuditVerbs
 from ctxplug.context.assembly import Request, Windows
 from ctxplug.context.components import components
-from ctxplug.context.past_windows import PastWindows
 from ctxplug.context.policy import ContextPolicy, to_policy
+from ctxplug.context.rebuilding import Rebuilding
 from ctxplug.context.recalled import LEAST_LINE, recalled_block, stands_in
 from ctxplug.context.recorded import Fingerprints, recorded, refused
 from ctxplug.context.section_verbs import SectionVerbs
@@ -162,8 +162,8 @@ class AgentMemory(
         )
         self._last_tokens = 0
         self._guards = Guards(plugins)
-        past = PastWindows(backend, counter, policy, parts, self._registry, self._log.logged)
-        self._trace_by(trace, past.made_again)
+        past = Rebuilding(backend, counter, policy, parts, self._registry, self._log.logged)
+        self._trace_by(trace, past.rebuilt)
         self._fingerprints, self._system = Fingerprints(), Message("system")
         self._observers = [Observer(i) for i in plugins.implementations("on_event")]
         self._search = RecordSearch(backend, scope.namespace, embedder, self._tell)

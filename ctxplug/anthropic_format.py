@@ -52,7 +52,7 @@ def from_dict(message: Mapping[str, Any]) -> list[Message]:
             f"role is {role!r}; an Anthropic message has the role 'user', 'assistant' or 'system'.",
             path="role",
         )
-    parts = _read_content(data.get("content"), "content")
+    parts = read.parts(data.get("content"), "content", _read_block)
     groups: list[tuple[str, list[Part]]] = [(role, parts)]
     if role == "user":
         results = [part for part in parts if isinstance(part, ToolResultPart)]
@@ -120,15 +120,6 @@ def to_tools(tools: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rendered
 
 
-def _read_content(content: Any, path: str) -> list[Part]:
-    if isinstance(content, str):
-        return [TextPart(str(content))]
-    return [
-        _read_block(read.mapping(block, f"{path}[{i}]"), f"{path}[{i}]")
-        for i, block in enumerate(read.array(content, path))
-    ]
-
-
 def _read_block(block: Mapping[str, Any], path: str) -> Part:
     def extra(*known: str) -> dict[str, Any]:
         return read.extra(PROVIDER, read.rest(block, {"type", *known}, path))
@@ -164,7 +155,7 @@ def _read_result(block: Mapping[str, Any], path: str, extra: dict[str, Any]) -> 
     if is_error is not None and not isinstance(is_error, bool):
         raise read.wrong(f"{path}.is_error", "true or false", is_error)
     inner = block.get("content")
-    parts = _read_content(() if inner is None else inner, f"{path}.content")
+    parts = read.parts(() if inner is None else inner, f"{path}.content", _read_block)
     content: list[TextPart | ImagePart | OpaquePart] = []
     for i, part in enumerate(parts):
         if not isinstance(part, TextPart | ImagePart | OpaquePart):

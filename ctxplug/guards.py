@@ -49,7 +49,7 @@ class Guards:
         """Return JSON with every text in it redacted; keys are kept."""
         if not self._redactors:
             return value
-        return _redact_leaves(value, lambda text: self.redact(text, scope))
+        return redacted(value, lambda text: self.redact(text, scope))
 
     def redact_message(self, message: Message, scope: Scope) -> Message:
         """Return `message` with every text in it redacted, tool arguments included.
@@ -98,7 +98,7 @@ class Guards:
         return record.evolve(
             content=self.redact(record.content, scope),
             tags=to_tags(tag for tag in (self.redact(t, scope) for t in record.tags) if tag),
-            metadata=_redact_leaves(record.metadata, lambda text: self.redact(text, scope)),
+            metadata=redacted(record.metadata, lambda text: self.redact(text, scope)),
         )
 
 
@@ -113,20 +113,21 @@ def _redact_part(part: Part, redact: Callable[[str], str]) -> Part | None:
         return part if redact(part.text) == part.text else None
     if isinstance(part, ToolCallPart):
         raw = None if part.raw_arguments is None else redact(part.raw_arguments)
-        return replace(part, arguments=_redact_leaves(part.arguments, redact), raw_arguments=raw)
+        return replace(part, arguments=redacted(part.arguments, redact), raw_arguments=raw)
     if isinstance(part, ToolResultPart):
         inner = tuple(_redact_part(p, redact) for p in part.content)
         return replace(part, content=tuple(p for p in inner if p is not None))  # type: ignore[misc]
     return part
 
 
-def _redact_leaves(value: Any, redact: Callable[[str], str], depth: int = 0) -> Any:
+def redacted(value: Any, redact: Callable[[str], str], depth: int = 0) -> Any:
+    """Return JSON with every text in it as `redact` leaves it; keys are kept."""
     if isinstance(value, str):
         return redact(value)
     if depth > codec.MAX_DEPTH:
         raise InvalidValueError(f"A value is nested more than {codec.MAX_DEPTH} levels deep.")
     if isinstance(value, dict):
-        return {key: _redact_leaves(item, redact, depth + 1) for key, item in value.items()}
+        return {key: redacted(item, redact, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_redact_leaves(item, redact, depth + 1) for item in value]
+        return [redacted(item, redact, depth + 1) for item in value]
     return value

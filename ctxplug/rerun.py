@@ -20,7 +20,7 @@ from ctxplug.tokens import TokenCounter
 from ctxplug.tokens.default import default_counter
 from ctxplug.tracing.past import head_of
 from ctxplug.tracing.reading import read_parts, read_steps
-from ctxplug.tracing.rerun import Past, Rerun, rerun, windows_of
+from ctxplug.tracing.rerun import Recording, Rerun, rerun, windows_of
 from ctxplug.tracing.step import MODEL, WINDOW, Step
 
 CHUNK = 1024
@@ -69,7 +69,7 @@ def rerun_session(
         kept_parts=_Parts(memory.backend, memory.scope.namespace).of,
     )
     done = rerun(
-        _past(memory, stream, then.calls),
+        _recording_of(memory, stream, then.calls),
         scratch,
         models=(then.model, model or then.model),
         prices=memory.usage.prices,
@@ -97,8 +97,8 @@ def _then(memory: Any, stream: Stream, registry: Registry) -> _Then:
     )
 
 
-def _past(memory: Any, stream: Stream, calls: Sequence[Step]) -> Past:
-    return Past(
+def _recording_of(memory: Any, stream: Stream, calls: Sequence[Step]) -> Recording:
+    return Recording(
         session=stream.session,
         calls=calls,
         entries=_entries(memory.backend, stream),

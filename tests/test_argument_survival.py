@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,20 +13,11 @@ import pytest
 from ctxplug.messages import TextPart
 from ctxplug.tokens.estimate import estimate
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # as when it is run
+
+import argument_survival as survival
+
 COUNTER = estimate()
-
-
-def _load() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "argument_survival.py"
-    spec = importlib.util.spec_from_file_location("argument_survival", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-survival = _load()
 
 
 def _call(n: int, arguments: dict[str, Any], result: str) -> list[dict[str, Any]]:
@@ -111,7 +100,7 @@ def test_our_policies_lose_nothing_of_a_chinese_run() -> None:
 
 @pytest.mark.slow
 def test_recorded_runs_lose_under_one_percent_with_half_of_the_tokens_removed() -> None:
-    file = survival.data_file()
+    file = survival.agent_runs()
     if file is None:
         pytest.skip("there is no tau-bench-dev/airline.jsonl; set CTXPLUG_DATA")
     counter = survival.default_counter()

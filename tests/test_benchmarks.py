@@ -30,6 +30,7 @@ import peer_windows  # noqa: E402
 import run_all  # noqa: E402
 import run_pages  # noqa: E402
 from ratios import BANDS, Change, Figure, compare  # noqa: E402
+from recorded_data import default_counter  # noqa: E402
 from run_figures import BENCHMARKS  # noqa: E402
 
 SESSION = peer_data.synthetic_session(turns=8, budget=1_200)
@@ -223,7 +224,7 @@ def test_windows_are_measured_beside_the_whole_history() -> None:
 
 def test_messages_that_say_the_same_count_as_often_as_they_stand_there() -> None:
     thanks, digest = Message("user", "谢谢"), Message("user", "[3 messages: 谢谢]")
-    book = peer_windows.Book(peer_data.default_counter(), [thanks, Message("user", "Hi"), thanks])
+    book = peer_windows.Book(default_counter(), [thanks, Message("user", "Hi"), thanks])
     window = [book.logged(m) for m in (digest, thanks, thanks, thanks)]
     assert book.verbatim(window, 1) == 1, "only one of them was said by then"
     assert book.verbatim(window, 3) == 2

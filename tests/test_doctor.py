@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -285,6 +286,38 @@ def test_the_newest_backup_is_not_too_old(agent: str, tmp_path: Path) -> None:
     assert "'monday.db'" in found.said and "48 hours" in found.said
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_in_place_of_a_file_holds_nothing_up(agent: str, tmp_path: Path) -> None:
+    """In a process of its own: what waits for a pipe cannot be ended by a test."""
+    folder = tmp_path / "pipes"
+    folder.mkdir()
+    copied = folder / "copy.db"
+    copied.write_bytes(Path(agent).read_bytes())
+    for name in ("store.db", "copy.db-shm", "copy.db.keys.json", "monday.db"):
+        os.mkfifo(folder / name)
+    code = f"""
+from ctxplug.doctor.locks import holder_of
+from ctxplug.doctor.places import backups, keys
+from ctxplug.doctor.stores import store
+folder = {str(folder)!r}
+for found in (store(folder + "/store.db"), store(folder + "/copy.db"), backups(folder),
+              keys(folder + "/copy.db.keys.json")):
+    print(*(one.level for one in found))
+print(holder_of(folder + "/store.db"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split("\n")[:2] == ["problem", "problem"], done.stderr
+    assert done.stdout.split("\n")[2:5] == ["ok", "problem", "None"]  # copy.db is a backup
+
+
+def test_a_path_in_advice_is_one_word_for_a_shell(tmp_path: Path) -> None:
+    path = tmp_path / "a; touch pwned.keys.json"
+    path.write_text('{"format": 1, "keys": []}')
+    path.chmod(0o644)
+    advice = _only(keys(str(path)), "problem").advice
+    assert shlex.split(advice.partition(": ")[2]) == ["chmod", "600", str(path)]
+
+
 # -- plugins ---------------------------------------------------------------------------------
 
 SOUND = "from ctxplug import hookimpl\n@hookimpl\ndef redact(text):\n    return text\n"
@@ -356,6 +389,30 @@ time.sleep(600)
     found = _only(plugins(4, environ), "problem")
     assert "did not finish within 4 s" in found.said
     assert not _runs(int(began.read_text()))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="takes sessions of processes")
+def test_a_plugin_whose_child_leaves_and_keeps_the_pipes_holds_nothing_up(
+    install: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    began, over = tmp_path / "began", tmp_path / "over"
+    child = f"""
+import os, time
+for _ in range(600):
+    if os.path.exists({str(over)!r}):
+        break
+    time.sleep(0.1)
+open({str(began)!r} + ".ended", "w")
+"""
+    code = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", {child!r}], start_new_session=True)
+"""
+    environ = install(leaves_a_daemon=code)
+    found = _only(plugins(4, environ), "problem")
+    assert not Path(f"{began}.ended").exists(), "it waited for the child"
+    over.touch()
+    assert "did not finish within 4 s" in found.said
 
 
 def _runs(pid: int) -> bool:

@@ -18,6 +18,7 @@ from ctxplug.audit.entry import STREAM, AuditEntry, entry_of
 from ctxplug.audit.recorder import Recorder, acting_for
 from ctxplug.audit.verify import verify_namespace
 from ctxplug.errors import CannotOpenError, InvalidValueError
+from ctxplug.guards import redacted
 from ctxplug.scope import Namespace
 from ctxplug.storage import Backend, Stream
 from ctxplug.times import to_datetime
@@ -110,7 +111,7 @@ class AuditLog:
                 f"{action!r} is entered by ctxplug itself, where it is done; choose another name.",
                 path="action",
             )
-        told = _redacted(codec.plain(data, "data"), self._redact)
+        told = redacted(codec.plain(data, "data"), self._redact)
         touched = [self._redact(_text(one, "ids")) for one in ids]
         self._recorder.write(Draft(self._redact(action), self.namespace, None, touched, told))
 
@@ -220,11 +221,3 @@ def _text(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidValueError(f"{name} is a text, not {value!r:.60}.", path=name)
     return value
-
-
-def _redacted(value: Any, redact: Redact) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item, redact) for key, item in value.items()}
-    return [_redacted(item, redact) for item in value] if isinstance(value, list) else value

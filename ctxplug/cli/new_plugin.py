@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Sequence
 from enum import StrEnum
@@ -86,7 +87,7 @@ def _told(given: str, names: Names, folder: Path, written: Sequence[Path]) -> Se
         *files,
         "",
         "Next:",
-        f"  cd {shown}",
+        f"  cd {screen.safe(shlex.quote(str(folder)))}",
         "  pip install -e . --group test",
         "  pytest",
         "  ctxplug plugins",

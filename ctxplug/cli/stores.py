@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias
 from ctxplug.agent_memory import AgentMemory
 from ctxplug.errors import CannotOpenError, ConflictError, CtxplugError, NotFoundError
 from ctxplug.plugins import installed
-from ctxplug.registry import Registry, is_spec
+from ctxplug.registry import Registry
 from ctxplug.scope import Namespace, namespace_key, to_namespace
 from ctxplug.storage import Backend, Stream, conversations
-from ctxplug.storage.shared import acquire, release
+from ctxplug.storage.shared import acquire, path_of, release
 
 LISTED = 20
 Mode: TypeAlias = Literal["read", "dry", "create"]
@@ -25,7 +25,7 @@ def opened(target: str, *, mode: Mode = "read") -> Iterator[Backend]:
 
     A "dry" run opens an SQLite file read-only, for what would otherwise be written to the log.
     """
-    path = _path_of(target)
+    path = path_of(target)
     if path is not None and mode != "create" and not os.path.exists(path):
         raise CannotOpenError(
             f"There is no store at {path!r}, and reading does not create one. Check the path.",
@@ -103,11 +103,3 @@ def _listed(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:LISTED]))
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return f"There are: {shown}{more}." if names else "There are none."
-
-
-def _path_of(target: str) -> str | None:
-    """Return the file that `target` names, or None if it names no file."""
-    if not is_spec(target):
-        return target
-    name, _, argument = target.partition(":")
-    return argument.removeprefix("///").partition("?")[0] if name == "sqlite" else None

@@ -9,9 +9,9 @@ from functools import partial
 from ctxplug.doctor import places, server, stores, surroundings, versions
 from ctxplug.doctor.finding import Finding, problem
 from ctxplug.doctor.plugins import plugins
-from ctxplug.doctor.stores import file_of
 from ctxplug.errors import CtxplugError
 from ctxplug.settings import MEMORY, read
+from ctxplug.storage.shared import path_of
 
 __all__ = ["AREAS", "PLUGIN_SECONDS", "examine"]
 
@@ -67,12 +67,12 @@ def examine(
     if target is not None:
         yield from _of_store(target, told.get("server.keys", "none"))
     if backups is not None:
-        path = None if target is None else file_of(target)
+        path = None if target is None else path_of(target)
         yield from _looked("backups", partial(places.backups, backups, path))
 
 
 def _of_store(target: str, keys: str) -> Iterator[Finding]:
-    path = file_of(target)
+    path = path_of(target)
     if path is not None and os.path.isfile(path):
         yield from _looked("permissions", partial(places.permissions, path))
         yield from _looked("space", partial(places.space, path))

@@ -49,7 +49,7 @@ def _asked(path: str) -> int | None:
     import fcntl
 
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is opened at once too
     except OSError:
         return None
     try:

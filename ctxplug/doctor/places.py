@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import stat
 import time
@@ -40,11 +41,11 @@ def _modes(path: str, folder: str) -> Iterator[Finding]:
     found = os.stat(path)
     if found.st_mode & OTHERS:
         said = f"Others on this machine may open {path!r}: its mode is {_mode(found)}."
-        yield warning("permissions", said, f"Keep it to its owner: chmod 600 {path}")
+        yield warning("permissions", said, f"Keep it to its owner: chmod 600 {shlex.quote(path)}")
     above = os.stat(folder)
     if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
         said = f"Anybody on this machine may replace the store: {folder!r} is {_mode(above)}."
-        yield problem("permissions", said, f"chmod 700 {folder}")
+        yield problem("permissions", said, f"chmod 700 {shlex.quote(folder)}")
     for ending in BESIDE:
         try:
             beside = os.stat(path + ending)
@@ -55,8 +56,9 @@ def _modes(path: str, folder: str) -> Iterator[Finding]:
                 "permissions",
                 f"{path + ending!r} belongs to the user {beside.st_uid}, and the store to"
                 f" {found.st_uid}, whose programs cannot write then.",
-                f"End all programs that have it open, then: chown {found.st_uid} {path}-wal"
-                f" {path}-shm. Run ctxplug as the store's owner.",
+                f"End all programs that have it open, then: chown {found.st_uid}"
+                f" {shlex.quote(path + '-wal')} {shlex.quote(path + '-shm')}. Run ctxplug as the"
+                " store's owner.",
             )
 
 
@@ -82,6 +84,8 @@ def keys(path: str) -> Iterator[Finding]:
     """Look at the file of a server's keys, if it is there."""
     try:
         found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):  # to open a pipe may take for ever
+            raise OSError(f"{path!r} is no file")
         with open(path, encoding="utf-8") as file:
             count = len(json.load(file)["keys"])
     except FileNotFoundError:
@@ -92,7 +96,7 @@ def keys(path: str) -> Iterator[Finding]:
         return
     if os.name == "posix" and found.st_mode & OTHERS:
         said = f"Others on this machine may open the keys in {path!r}: {_mode(found)}."
-        yield problem("keys", said, f"Keep them to their owner: chmod 600 {path}")
+        yield problem("keys", said, f"Keep them to their owner: chmod 600 {shlex.quote(path)}")
     else:
         many = "1 key" if count == 1 else f"{count} keys"
         yield ok("keys", f"{path!r} holds {many}, for its owner's eyes only.")
@@ -119,13 +123,15 @@ def backups(folder: str, store: str | None = None, now: float | None = None) -> 
 
 def _is_store(path: Path) -> bool:
     """Say whether a file is a store; read as SQLite reads, which keeps this process's locks."""
+    if not path.is_file():  # to open a pipe may take for ever
+        return False
     try:
         flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0]
         file = apsw.VFSFile("", os.path.abspath(path), flags)
     except apsw.Error:
         return False
     try:
-        return path.is_file() and file.xRead(len(MAGIC), 0) == MAGIC
+        return bool(file.xRead(len(MAGIC), 0) == MAGIC)
     except apsw.Error:  # shorter than that
         return False
     finally:

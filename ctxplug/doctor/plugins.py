@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
@@ -20,6 +21,7 @@ from ctxplug.plugins import GROUP
 __all__ = ["Loaded", "ask", "plugins"]
 
 AT_ONCE = 4
+END_SECONDS = 2.0  # for what a process that was ended wrote last
 TAIL = 2_000  # characters of what a process that ended said last
 REMEDY = "Upgrade or uninstall it, or leave it out with CTXPLUG_PLUGINS, which names those to load."
 
@@ -92,12 +94,16 @@ def _asked(names: str) -> list[str]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a process and all that it began."""
+    """End a process and all that it began, but for what has left its group."""
     if os.name == "posix":
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
-    process.communicate()
+    with suppress(subprocess.TimeoutExpired):  # what left the group may hold on to the pipes
+        process.communicate(timeout=END_SECONDS)
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _ended(code: int) -> str:

@@ -12,29 +12,21 @@ import apsw
 from ctxplug.doctor.finding import Finding, ok, problem, warning
 from ctxplug.doctor.locks import holder_of
 from ctxplug.errors import CtxplugError
-from ctxplug.registry import is_spec
+from ctxplug.storage.shared import path_of
 from ctxplug.storage.sqlite import files, integrity, schema
 from ctxplug.storage.sqlite.connections import wal_size
 from ctxplug.storage.sqlite.errors import translated
 
-__all__ = ["file_of", "store"]
+__all__ = ["store"]
 
 BUSY_SECONDS = 5.0
 LARGE_WAL = 64 * 2**20
 RESTORE = "Restore a backup, or export what is still readable: ctxplug export."
 
 
-def file_of(target: str) -> str | None:
-    """Return the file that a path or spec names, None if it names none."""
-    if not is_spec(target):
-        return target
-    name, _, argument = target.partition(":")
-    return argument.removeprefix("///").partition("?")[0] if name == "sqlite" else None
-
-
 def store(target: str) -> Iterator[Finding]:
     """Look at the store `target`: what it holds, whether it is sound, and who is writing."""
-    path = file_of(target)
+    path = path_of(target)
     if path is None:
         name = target.partition(":")[0]
         said = f"{name!r} keeps its stores in no file, so nothing of it was looked at."
@@ -43,6 +35,11 @@ def store(target: str) -> Iterator[Finding]:
     if not os.path.exists(path):
         yield _missing(path)
         return
+    for beside in (f"{path}-wal", f"{path}-shm"):
+        if os.path.exists(beside) and not os.path.isfile(beside):
+            said = f"{beside!r} is no file, so {path!r} cannot be opened."
+            yield problem("store", said, "Move it away: SQLite keeps a file of its own there.")
+            return
     try:
         files.ensure(path, read_only=True, busy_seconds=BUSY_SECONDS)
         yield from _examined(path)

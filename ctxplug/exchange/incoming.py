@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ctxplug.audit.entering import with_entries
 from ctxplug.errors import ConflictError
@@ -116,7 +116,7 @@ def _guarded_item(guards: Guards, scope: Scope, item: Item) -> Item:
     if isinstance(content, Fork):
         return item
     rest = {key: value for key, value in content.body.items() if key != "message"}
-    body = _redacted(rest, lambda text: guards.redact(text, scope))
+    body = guards.redact_value(rest, scope)
     if "message" in content.body:
         message = Message.from_dict(content.body["message"])
         redacted = guards.redact_message(message, scope)
@@ -125,15 +125,6 @@ def _guarded_item(guards: Guards, scope: Scope, item: Item) -> Item:
     if body == content.body:
         return item
     return replace(item, content=replace(content, body={**body, "tokens": {}}))
-
-
-def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    """Return JSON data with every text in it redacted; keys stay."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item, redact) for key, item in value.items()}
-    return [_redacted(item, redact) for item in value] if isinstance(value, list) else value
 
 
 def _operations(backend: Backend, key: _Key, items: Sequence[Item]) -> list[Op]:

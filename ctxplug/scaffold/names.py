@@ -10,6 +10,8 @@ from ctxplug.errors import InvalidValueError
 
 PREFIX = "ctxplug"
 LONGEST = 28  # characters of the distribution's: lines that hold a name stay under 100
+# What the templates call things: a function of that name would stand in its place.
+_OWN = frozenset("annotations command date roles sorted str tool typer".split())  # noqa: SIM905
 _NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 _RUNS = re.compile(r"[-_.]+")
 
@@ -54,6 +56,8 @@ def names_of(given: str) -> Names:
     names = Names(whole, whole.replace("-", "_"), name)
     if keyword.iskeyword(names.word):
         raise _invalid(given, "is no keyword of Python, as functions are named for it")
+    if names.word in _OWN:
+        raise _invalid(given, "is none that the new plugin's own code uses")
     return names
 
 

@@ -56,6 +56,14 @@ def release(backend: Backend) -> None:
     backend.close()
 
 
+def path_of(target: str) -> str | None:
+    """Return the file that a path or spec names, None if it names none."""
+    if not is_spec(target):
+        return target or None
+    name, _, argument = target.partition(":")
+    return argument.removeprefix("///").partition("?")[0] or None if name == "sqlite" else None
+
+
 def _identify(target: str | os.PathLike[str]) -> tuple[str, str | None, str | None]:
     """Return the spec, the key under which it is shared (or None), and its file if it has one."""
     text = os.fspath(target)

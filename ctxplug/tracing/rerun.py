@@ -118,7 +118,7 @@ class Rerun:
 
 
 @dataclass(frozen=True)
-class Past:
+class Recording:
     """What is re-run: the calls, oldest first, and what is known of them.
 
     `window(step)` has the window that was sent then, and says whether it is `exact`.
@@ -134,7 +134,7 @@ class Past:
 
 
 def rerun(
-    past: Past,
+    recording: Recording,
     scratch: Scratch,
     *,
     models: tuple[str | None, str | None],
@@ -142,20 +142,20 @@ def rerun(
     settings: Mapping[str, Any],
     progress: Callable[[int], None] = lambda calls: None,
 ) -> Rerun:
-    """Make the calls of `past` again in `scratch` and return what differs.
+    """Make the calls of `recording` again in `scratch` and return what differs.
 
     `models` are that of the recording and that of the re-run, for what they cost at `prices`.
     """
-    log = iter(past.entries)
+    log = iter(recording.entries)
     said: dict[int, Said] = {}
     waiting: list[Entry] = []
     bills = tuple(Bill(model, prices) for model in models)
     found: list[Difference] = []
-    own = {step.id for step in past.calls}
+    own = {step.id for step in recording.calls}
     alike, inexact = True, 0
-    for step in sorted((*past.earlier, *past.calls), key=lambda one: head_of(one) or 0):
+    for step in sorted((*recording.earlier, *recording.calls), key=lambda one: head_of(one) or 0):
         _take(log, waiting, head_of(step) or 0, scratch, said)
-        then, exact = _recorded(step, past, said)
+        then, exact = _recorded(step, recording, said)
         inexact += not exact
         now = _again(step, scratch, alike)
         alike = alike and _alike(then, now)
@@ -168,7 +168,7 @@ def rerun(
         notes.append(f"{inexact} of the windows that were sent are not known exactly any more")
     before = _total([one.before for one in found], bills[0])
     after = _total([one.after for one in found], bills[1])
-    return Rerun(past.session, settings, tuple(found), before, after, tuple(notes))
+    return Rerun(recording.session, settings, tuple(found), before, after, tuple(notes))
 
 
 class Bill:
@@ -217,14 +217,14 @@ def _take(
         scratch.take(entry)
 
 
-def _recorded(step: Step, past: Past, said: Mapping[int, Said]) -> tuple[Sent, bool]:
+def _recorded(step: Step, recording: Recording, said: Mapping[int, Said]) -> tuple[Sent, bool]:
     data = step.data
     if "hash" not in data:
         error = (step.error or step.outcome).partition(":")[0]
         blank = Sent(data.get("budget", 0), data.get("policy", ""), data.get("counter", ""))
         return _failed(blank, error, data.get("needed")), True
-    made = past.window(step)
-    return sent(made.window, said, past.counter), made.exact
+    made = recording.window(step)
+    return sent(made.window, said, recording.counter), made.exact
 
 
 def _again(step: Step, scratch: Scratch, alike: bool) -> Sent:

@@ -39,13 +39,13 @@ def read_message(message: Mapping[str, Any]) -> Message:
     if role == "developer":
         fields["role"] = role
         role = "system"
-    content = _content(data.get("content"), "content")
+    content = read.parts(data.get("content"), "content", _block)
     return Message(role, content, name=name, extra=read.extra(PROVIDER, fields))
 
 
 def _assistant(data: Mapping[str, Any], name: str | None) -> Message:
     content = data.get("content")
-    parts = [] if content is None else _content(content, "content")
+    parts = [] if content is None else read.parts(content, "content", _block)
     refusal = read.optional_text(data, "refusal", "")
     if refusal is not None:
         parts.append(TextPart(refusal, extra={PROVIDER: {"refusal": True}}))
@@ -105,11 +105,11 @@ def _result(data: Mapping[str, Any], role: str) -> Result:
     content = data.get("content")
     if role == "function":
         name = read.text(data, "name", "")
-        parts = [] if content is None else _content(content, "content")
+        parts = [] if content is None else read.parts(content, "content", _block)
         return Result(LEGACY_CALL + name, _result_parts(parts), name=name)
     return Result(
         read.text(data, "tool_call_id", ""),
-        _result_parts(_content(content, "content")),
+        _result_parts(read.parts(content, "content", _block)),
         name=read.optional_text(data, "name", ""),
         extra=read.extra(PROVIDER, read.rest(data, {*_KNOWN, "tool_call_id"}, "")),
     )
@@ -117,15 +117,6 @@ def _result(data: Mapping[str, Any], role: str) -> Result:
 
 def _result_parts(parts: list[Part]) -> tuple[TextPart | ImagePart | OpaquePart, ...]:
     return tuple(p for p in parts if isinstance(p, TextPart | ImagePart | OpaquePart))
-
-
-def _content(content: Any, path: str) -> list[Part]:
-    if isinstance(content, str):
-        return [TextPart(str(content))]
-    return [
-        _block(read.mapping(block, f"{path}[{i}]"), f"{path}[{i}]")
-        for i, block in enumerate(read.array(content, path))
-    ]
 
 
 def _block(block: Mapping[str, Any], path: str) -> Part:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ctxplug import codec
 from ctxplug.errors import InvalidMessageError, InvalidValueError
+from ctxplug.messages import Part, TextPart
 
 
 def mapping(value: Any, path: str) -> Mapping[str, Any]:
@@ -34,6 +35,14 @@ def array(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise wrong(path, "a list", value)
     return list(value)
+
+
+def parts(content: Any, path: str, block: Callable[[Mapping[str, Any], str], Part]) -> list[Part]:
+    """Return what a message's content says: a text is one part, else `block` reads each."""
+    if isinstance(content, str):
+        return [TextPart(str(content))]
+    places = ((f"{path}[{i}]", value) for i, value in enumerate(array(content, path)))
+    return [block(mapping(value, place), place) for place, value in places]
 
 
 def copy(value: Any, path: str) -> Any:

@@ -104,6 +104,8 @@ def check_path(path: str) -> None:
         fault = "is not valid Unicode, which SQLite needs; rename the file or its folder"
     elif os.path.isdir(path):
         fault = "is a folder; give the path of a file in it"
+    elif os.path.exists(path) and not os.path.isfile(path):  # to open a pipe may take for ever
+        fault = "is a device, a pipe or a socket; give the path of a file"
     elif not Path(path).resolve().parent.is_dir():
         fault = "lies in a folder that does not exist; create the folder first"
     if fault:

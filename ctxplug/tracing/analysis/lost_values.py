@@ -27,7 +27,7 @@ from ctxplug.tracing.analysis.values import (
     specific,
     squash,
 )
-from ctxplug.tracing.analysis.whereabouts import Lost, Past, Visible
+from ctxplug.tracing.analysis.whereabouts import Lost, Visible, Whereabouts
 
 SHOWN = 3  # values that a sentence names
 BESIDE = 24  # letters that an answer may have beside what was asked for, and twice its own
@@ -46,7 +46,7 @@ _REQUESTS = re.compile(
 
 def lost_values(timeline: Timeline) -> Iterator[Finding]:
     """Yield what calls and questions lacked: each value once, and once more if it then did harm."""
-    past = Past(timeline.subject.messages)
+    past = Whereabouts(timeline.subject.messages)
     told: set[str] = set()
     harmful: set[str] = set()  # told again is what did no harm at first
     for call in timeline.calls:
@@ -71,7 +71,7 @@ def lost_values(timeline: Timeline) -> Iterator[Finding]:
 # -- calls -------------------------------------------------------------------------------
 
 
-def _lost_by(call: Call, timeline: Timeline, past: Past) -> list[Lost]:
+def _lost_by(call: Call, timeline: Timeline, past: Whereabouts) -> list[Lost]:
     assert call.window is not None
     visible = Visible(timeline, past, call.window, call.version)
     right = made_up_for(call, timeline.calls[call.place + 1 :]) if call.problem else None
@@ -110,7 +110,9 @@ def _lost_by(call: Call, timeline: Timeline, past: Past) -> list[Lost]:
 # -- questions -----------------------------------------------------------------------------
 
 
-def _asked_again(timeline: Timeline, past: Past) -> Iterator[tuple[Logged, Logged, list[Lost]]]:
+def _asked_again(
+    timeline: Timeline, past: Whereabouts
+) -> Iterator[tuple[Logged, Logged, list[Lost]]]:
     """Yield questions whose answers the log held, and the window before the question did not."""
     messages = timeline.subject.messages
     for asked, answer in pairwise(messages):

@@ -18,13 +18,13 @@ from ctxplug.tracing.analysis.values import (
     specific,
     squash,
 )
-from ctxplug.tracing.analysis.whereabouts import Lost, Past, Visible
+from ctxplug.tracing.analysis.whereabouts import Lost, Visible, Whereabouts
 
 NAMED = 4  # letters of a value or a field from which an error's naming it is no chance
 _LACKS = re.compile(r"missing|required|argument|parameter|field|缺|必填|参数|字段", re.IGNORECASE)
 
 
-def meant_by(call: Call, key: str, used: str, visible: Visible, past: Past) -> list[Lost]:
+def meant_by(call: Call, key: str, used: str, visible: Visible, past: Whereabouts) -> list[Lost]:
     """Return what may have been meant by a value that nothing gives: one that was cut.
 
     That is one of the same field or form; failing that, where the tool refused what was used,
@@ -53,7 +53,7 @@ def meant_by(call: Call, key: str, used: str, visible: Visible, past: Past) -> l
 
 
 def put_right_by(
-    call: Call, right: Call, key: str, used: str, visible: Visible, past: Past
+    call: Call, right: Call, key: str, used: str, visible: Visible, past: Whereabouts
 ) -> list[Lost]:
     """Return the value of the call that put `used` right, if it could have been known before."""
     before = {squash(value) for _, value in arguments(call.arguments)}
@@ -66,7 +66,7 @@ def put_right_by(
     return []
 
 
-def left_out(call: Call, calls: Sequence[Call], visible: Visible, past: Past) -> list[Lost]:
+def left_out(call: Call, calls: Sequence[Call], visible: Visible, past: Whereabouts) -> list[Lost]:
     """Return the value of a field that the call lacks, and that was cut.
 
     It is one that the error names, or that all other calls of the tool have.

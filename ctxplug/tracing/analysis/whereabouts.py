@@ -38,7 +38,7 @@ class Lost:
     used: str | None = None
 
 
-class Past:
+class Whereabouts:
     """Where in the log values stand."""
 
     def __init__(self, messages: Sequence[Logged]) -> None:
@@ -98,7 +98,7 @@ class Past:
 class Visible:
     """What a model could read when it said the message of a version: its window, and later ones."""
 
-    def __init__(self, timeline: Timeline, past: Past, window: Step, version: int) -> None:
+    def __init__(self, timeline: Timeline, past: Whereabouts, window: Step, version: int) -> None:
         self.window, self.version = window, version
         self._timeline, self._past = timeline, past
         self._begun = timeline.goes_on_from(window)

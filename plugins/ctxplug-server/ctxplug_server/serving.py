@@ -18,7 +18,7 @@ from ctxplug.plugins import Plugins, installed
 from ctxplug.registry import Registry, is_spec
 from ctxplug.scope import Namespace
 from ctxplug.storage import Backend
-from ctxplug.storage.shared import acquire, release
+from ctxplug.storage.shared import acquire, path_of, release
 from ctxplug.tokens import TokenCounter
 from ctxplug.tokens.default import default_counter
 from ctxplug.tokens.prices import Prices
@@ -33,7 +33,7 @@ from ctxplug_server.settings import ServerSettings
 from ctxplug_server.viewing import Viewing
 from ctxplug_server.wire.policies import policy_from
 
-__all__ = ["Serving", "file_of", "keys_path"]
+__all__ = ["Serving", "keys_path"]
 
 T = TypeVar("T")
 WORKERS = 16  # requests that are worked on at once; most of them wait for the disk
@@ -75,7 +75,7 @@ class Serving:
         self.backend: Backend = WatchedBackend(self.requests, self.hub)
         self.viewing = Viewing(self.store, self.registry, embedder=self.embedder)
         self.meters = Meters()
-        self.sampler = Sampler(self.store, file_of(self.target))
+        self.sampler = Sampler(self.store, path_of(self.target))
         self.closing = threading.Event()
         self._kind = metered(self.meters)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="ctxplug-server")
@@ -194,13 +194,5 @@ class Serving:
 
 def keys_path(target: str) -> str | None:
     """Return the file beside the store that holds its keys; None for what is no file."""
-    path = file_of(target)
+    path = path_of(target)
     return f"{path}.keys.json" if path else None
-
-
-def file_of(target: str) -> str | None:
-    """Return the file that a path or spec names, None if it names none."""
-    if not is_spec(target):
-        return target or None
-    name, _, argument = target.partition(":")
-    return argument.removeprefix("///").partition("?")[0] or None if name == "sqlite" else None

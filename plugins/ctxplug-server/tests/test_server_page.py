@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ctxplug_server import ServerSettings
-from snippets import run_snippets
 
 PAGE = Path(__file__).parents[3] / "docs" / "server.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -18,9 +19,17 @@ async def test_the_snippets_run_and_print_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    assert run_snippets(PAGE, names) == 2
-    assert await names["say"]("I moved to Lisbon.") == (201, 1)
+    names: dict[str, Any] = {"__name__": "page"}
+    found = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", TEXT, re.DOTALL)
+    assert len(found) == 3
+    for code, expected in found:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, PAGE.name, "exec", dont_inherit=True), names)
+        assert printed.getvalue() == expected
+        if "say" in names and "said" not in names:
+            names["said"] = await names["say"]("I moved to Lisbon.")
+    assert names["said"] == (201, 1)
     await names["client"].aclose()
     names["app"].state.ctxplug.close()
 

@@ -191,10 +191,11 @@ def _show(found: ServeConfiguration, *, as_json: bool) -> None:
 
 
 def _run(target: str, settings: Any, log: LogSettings, *, open_browser: bool) -> None:
+    from ctxplug.storage.shared import path_of
     from ctxplug_server.running import Running
-    from ctxplug_server.serving import Serving, file_of
+    from ctxplug_server.serving import Serving
 
-    path = file_of(target)
+    path = path_of(target)
     if settings.read_only and path is not None and not os.path.exists(path):
         raise CannotOpenError(
             f"There is no store at {path!r}, and reading does not create one. Check the path.",

@@ -1,4 +1,4 @@
-"""PastWindows: windows of the past, made again for whoever asks what a model was sent."""
+"""Rebuilding: windows of the past, made again for whoever asks what a model was sent."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ctxplug.context import recorded
 from ctxplug.context.components import Components
 from ctxplug.context.policy import ContextPolicy
-from ctxplug.context.recorded import Replayed, rebuilt
+from ctxplug.context.recorded import Replayed
 from ctxplug.errors import PluginError, UnknownComponentError
 from ctxplug.messages import Logged
 from ctxplug.registry import Registry
@@ -19,7 +20,7 @@ from ctxplug.tokens import TokenCounter
 
 
 @dataclass(frozen=True)
-class PastWindows:
+class Rebuilding:
     """What the windows of a namespace were made with; those of another counter are found."""
 
     backend: Backend
@@ -29,7 +30,7 @@ class PastWindows:
     registry: Registry
     logged: Callable[..., Logged]  # of an entry, by a counter
 
-    def made_again(
+    def rebuilt(
         self, stream: Stream, data: Mapping[str, Any], parts: Mapping[str, Any]
     ) -> Replayed:
         """Return the window of a session that `data` tells of; see `recorded`."""
@@ -37,7 +38,7 @@ class PastWindows:
         if data["counter"] != counter.name:
             with suppress(PluginError, UnknownComponentError):  # else tokens are by its own
                 counter = self.registry.resolve("token counter", data["counter"])
-        return rebuilt(
+        return recorded.rebuilt(
             data,
             parts,
             backend=self.backend,
