@@ -12,11 +12,11 @@ import json
 import random
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recall_data import Question, read_conversations, read_dialogues
 
@@ -60,6 +60,10 @@ class Item:
     session: str = ""
 
 
+class CannotTakePart(Exception):
+    """A peer is not installed or cannot run here; the message says why."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Items and the questions that some of them answer, of one user."""
@@ -67,6 +71,12 @@ class Corpus:
     name: str
     items: tuple[Item, ...]
     questions: tuple[Question, ...]
+
+
+def rotated(things: Sequence[Any], n: int) -> Iterator[Any]:
+    """Yield `things` from another one on for each round `n`: none is always the first."""
+    start = n % len(things)
+    yield from (*things[start:], *things[:start])
 
 
 # -- recorded ------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ import sqlite3
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -42,10 +42,12 @@ from typing import Any
 
 from peer_data import (
     START,
+    CannotTakePart,
     CharacterNgrams,
     Corpus,
     chinese_corpora,
     english_corpora,
+    rotated,
     synthetic_corpus,
 )
 from recorded_data import data_folder
@@ -63,10 +65,6 @@ TOP = 10
 OURS = "ctxplug"
 
 Search = Callable[[str], Sequence[str]]
-
-
-class CannotTakePart(Exception):
-    """A peer is not installed or cannot run here; the message says why."""
 
 
 @dataclass
@@ -329,7 +327,7 @@ def measure(
             for search in searches.values():
                 search(corpus.questions[0].text)  # what is made at the first question
             for n, question in enumerate(corpus.questions):
-                for name in _rotated(list(searches), n):
+                for name in rotated(list(searches), n):
                     began, used = perf_counter(), process_time()
                     found = searches[name](question.text)
                     rows[name].times.append(perf_counter() - began)
@@ -345,11 +343,6 @@ def measure(
         "rows": taken,
         "absent": absent,
     }
-
-
-def _rotated(names: list[str], n: int) -> Iterator[str]:
-    start = n % len(names)
-    return iter(names[start:] + names[:start])
 
 
 def run(small: bool, data: str | None, every: int) -> dict[str, Any]:

@@ -22,15 +22,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from peer_data import CannotTakePart
+
 from ctxplug import AgentMemory, Message
 from ctxplug.compression.extractive_summarizer import ExtractiveSummarizer
 from ctxplug.tokens import TokenCounter
 
 SUMMARY_TOKENS = 300
-
-
-class CannotTakePart(Exception):
-    """A peer is not installed or cannot run here; the message says why."""
 
 
 class Sender(Protocol):

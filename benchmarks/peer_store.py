@@ -34,7 +34,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
@@ -42,7 +42,7 @@ from statistics import fmean, median
 from time import perf_counter, process_time
 from typing import Any
 
-from peer_data import CharacterNgrams
+from peer_data import CharacterNgrams, rotated
 from turn_cost import conversation
 
 FLOOR, OURS = "one row in SQLite", "ctxplug, a message"
@@ -256,10 +256,10 @@ def measure_stores(folder: Path, size: int, stores: Sequence[str]) -> dict[str, 
                 absent[name] = children[name].absent
                 children.pop(name).stop()
         for n in range(size):
-            for one in _rotated(list(children.values()), n):
+            for one in rotated(list(children.values()), n):
                 one.adds.append(one.ask("add", n))
         for n in range(0, size, 2):
-            for one in _rotated(list(children.values()), n // 2):
+            for one in rotated(list(children.values()), n // 2):
                 one.gets.append(one.ask("get", n))
         for one in children.values():
             one.held = one.ask("held")
@@ -282,11 +282,6 @@ def _row(name: str, one: Child, children: Mapping[str, Child]) -> dict[str, Any]
         "x_get": get / our_get,
         "held_mb": one.held,
     }
-
-
-def _rotated(things: list[Any], n: int) -> Iterator[Any]:
-    start = n % len(things)
-    return iter(things[start:] + things[:start])
 
 
 def measure_imports(rounds: int, names: Sequence[str]) -> dict[str, Any]:

@@ -40,8 +40,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from peer_data import Session, recorded_sessions, synthetic_session
-from peer_senders import SENDERS, CannotTakePart, Sender
+from peer_data import CannotTakePart, Session, recorded_sessions, synthetic_session
+from peer_senders import SENDERS, Sender
 from recorded_data import data_folder, default_counter
 from retention_data import bigrams, words
 

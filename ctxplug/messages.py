@@ -113,6 +113,7 @@ class ToolResultPart:
 
 
 Part: TypeAlias = TextPart | ImagePart | ThinkingPart | ToolCallPart | ToolResultPart | OpaquePart
+_DICTS = "Provider dicts go through Message.from_openai or Message.from_anthropic."
 _PART_TYPES: dict[str, type[Any]] = {p.type: p for p in get_args(Part)}
 
 
@@ -150,8 +151,9 @@ class Message:
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         if role not in ROLES:
+            hint = f" {_DICTS}" if isinstance(role, Mapping) else ""
             raise InvalidMessageError(
-                f"{role!r} is not a role; use one of {', '.join(ROLES)}.", path="role"
+                f"{role!r:.80} is not a role; use one of {', '.join(ROLES)}.{hint}", path="role"
             )
         if priority not in PRIORITIES:
             raise InvalidMessageError(
@@ -265,8 +267,7 @@ def _parts(content: Any, *, where: str) -> tuple[Any, ...]:
         if not isinstance(part, tuple(_PART_TYPES.values())):
             raise InvalidMessageError(
                 f"{where} holds text or parts, but content[{i}] is of type"
-                f" {type(part).__name__}. Provider dicts go through Message.from_openai"
-                " or Message.from_anthropic.",
+                f" {type(part).__name__}. {_DICTS}",
                 path=f"content[{i}]",
             )
     return parts

@@ -22,6 +22,19 @@ from ctxplug.plugins import KINDS, Component, Plugins
 
 _SPEC = re.compile(r"\w[\w.+-]*\Z")
 
+# What plugins of ours offer under another name than their own, or as a command.
+_OURS = {
+    "command": {
+        **dict.fromkeys(("serve", "keys", "report", "advise"), "ctxplug-server"),
+        "pii": "ctxplug-pii",
+    },
+    "embedder": {
+        **{name: f"ctxplug-embeddings[{name}]" for name in ("openai", "voyage", "wordllama")},
+        "sentence-transformers": "ctxplug-embeddings",
+    },
+    "memory backend": dict.fromkeys(("chroma+http", "chroma+https"), "ctxplug-chroma"),
+}
+
 
 class Registry:
     """The components that a set of plugins offers."""
@@ -89,7 +102,7 @@ class Registry:
             raise UnknownComponentError(
                 f"No plugin offers the {kind} {name!r} (from {spec!r}). Known:"
                 f" {', '.join(known) or 'none'}. `ctxplug plugins` lists what is installed"
-                f" and what failed; a package such as ctxplug-{name or 'NAME'} may offer it.",
+                f" and what failed; {_offered_by(kind, name)}.",
                 kind=kind,
                 name=name,
                 known=known,
@@ -101,6 +114,18 @@ def is_spec(text: str) -> bool:
     """Say whether `text` begins with a component name and a colon (a drive letter is none)."""
     name, colon, _ = text.partition(":")
     return bool(colon) and len(name) > 1 and _SPEC.match(name) is not None
+
+
+def distribution_of(kind: str, name: str) -> str | None:
+    """Return which plugin of ours offers it, where the name does not tell; None for others."""
+    return _OURS.get(kind, {}).get(name)
+
+
+def _offered_by(kind: str, name: str) -> str:
+    ours = distribution_of(kind, name)
+    if ours is not None:
+        return f"{ours} offers it"
+    return f"a package such as ctxplug-{name or 'NAME'} may offer it"
 
 
 def _load(component: Component) -> Any:

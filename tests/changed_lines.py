@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
 import re
 from pathlib import Path
 
@@ -34,3 +36,11 @@ def changed_lines(before: str, after: str) -> int:
     return sum(
         max(i2 - i1, j2 - j1) for tag, i1, i2, j1, j2 in pairs.get_opcodes() if tag != "equal"
     )
+
+
+def printed(program: str) -> str:
+    """Run `program`, and return what it prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(program, "README.md", "exec", dont_inherit=True), {"__name__": "readme"})
+    return out.getvalue().strip()

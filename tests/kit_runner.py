@@ -1,15 +1,19 @@
-"""Runs a conformance suite in process, so that what it says of a wrong component can be seen."""
+"""Runs a whole conformance suite on one component after the other, to see what it says of each.
+
+What its properties are tried on is drawn once, so that hundreds of wrong components are quick;
+`suite_runner` draws anew for each.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import wraps
-from itertools import product
 from typing import Any, TypeAlias
 
 from hypothesis import seed
+from suite_runner import cases, names_of
 
 Fixtures: TypeAlias = Mapping[str, Callable[[], Any]]
 MOST = 12  # examples of a property test that are tried on each
@@ -17,7 +21,7 @@ MOST = 12  # examples of a property test that are tried on each
 
 def laws(suite: type) -> list[str]:
     """Return the names of the tests of `suite` that are no slow ones."""
-    return [name for name in dir(suite) if name.startswith("test_") and not _is_slow(suite, name)]
+    return [name for name in names_of(suite) if not _is_slow(suite, name)]
 
 
 def broken(
@@ -38,7 +42,7 @@ def broken(
 
 def _failure(suite: type, name: str, fixtures: Fixtures, right: Fixtures) -> Exception | None:
     test = getattr(suite, name)
-    for parameters in _parameters(test):
+    for parameters in cases(test):
         drawn: Iterable[Mapping[str, Any]] = ({},)
         if hasattr(test, "hypothesis"):
             drawn = deepcopy(_drawn(suite, name, right)[:MOST])  # a wrong one may change them
@@ -78,14 +82,6 @@ def _drawn(suite: type, name: str, right: Fixtures) -> list[Mapping[str, Any]]:
             test.hypothesis.inner_test = inner
         _known[suite, name] = found
     return _known[suite, name]
-
-
-def _parameters(test: Any) -> Iterator[dict[str, Any]]:
-    """Yield what each parametrized run of `test` is given."""
-    marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-    names = [mark.args[0] for mark in marks]
-    for values in product(*(mark.args[1] for mark in marks)):
-        yield dict(zip(names, values, strict=True))
 
 
 def _is_slow(suite: type, name: str) -> bool:

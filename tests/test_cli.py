@@ -86,6 +86,13 @@ def test_help_names_every_command_and_each_has_an_example() -> None:
         assert "Example: ctxplug" in text or command == "chat-log", command
 
 
+def test_the_lines_of_a_paragraph_of_help_fill_the_terminal() -> None:
+    page = _run("compare", "--help").stdout
+    assert "Cost is in plain input tokens at Anthropic's cache prices" in page
+    assert 'needs the extra "plots"' in " ".join(page.replace("│", " ").split())
+    assert "loops, slow steps; what takes the tokens" in _run("trace", "analyze", "--help").stdout
+
+
 def test_the_version_is_printed() -> None:
     assert _run("--version").stdout.split() == ["ctxplug", ctxplug.__version__]
 

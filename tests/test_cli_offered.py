@@ -68,3 +68,15 @@ def test_the_list_shows_them_and_names_what_cannot_be_loaded(installed: Path) ->
 def test_our_commands_stay_ours(installed: Path) -> None:
     listed = _run(installed, "plugins", "--json")
     assert '"greet"' in listed.stdout and "Hello" not in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("serve", "ctxplug-server"), ("pii", "ctxplug-pii")], ids=str
+)
+def test_a_command_of_a_plugin_of_ours_that_is_not_here_says_what_to_install(
+    installed: Path, name: str, package: str
+) -> None:
+    absent = _run(installed, name, "agent.db", "--open")
+    assert absent.returncode == 1 and absent.stderr.startswith("Error: ")
+    assert f"pip install {package}." in absent.stderr
+    assert name not in _run(installed, "--help").stdout.split()

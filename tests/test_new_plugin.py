@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -172,6 +173,8 @@ def test_one_name_gives_the_others(given: str, distribution: str, module: str, n
         ("ctxplug", "says what the plugin does"),
         ("3d", "begins with a letter"),
         ("class", "is no keyword of Python"),
+        ("Date", "is none that the new plugin's own code uses"),
+        ("typer", "is none that the new plugin's own code uses"),
         ("a" * 60, "has at most 28 characters, and 'ctxplug-aaa"),
     ],
 )
@@ -181,6 +184,29 @@ def test_a_name_of_which_no_plugin_can_be_made_is_refused(
     printed = new_plugin("--kind", "tool", "--into", str(tmp_path), "--", given, code=1)
     assert "cannot name a plugin" in printed and reason in printed
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["command", "tool"])
+def test_a_name_that_the_plugins_own_code_uses_is_refused(kind: str) -> None:
+    """A function is named for it, and would stand in the place of what the code means."""
+    names = names_of("something")
+    code = files_of(names, kind)[f"{names.module}/{KINDS[kind].module}.py"]
+    nodes = list(ast.walk(ast.parse(code)))
+    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    used -= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    used -= {n.arg for n in nodes if isinstance(n, ast.arg)}
+    used |= {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.alias)}
+    used -= {n.name for n in nodes if isinstance(n, ast.ExceptHandler)}
+    used = {name for name in used if name == name.lower() and name != names.word}
+    assert used > {kind, "str"}
+    for name in used:
+        with pytest.raises(InvalidValueError):
+            names_of(name)
+
+
+def test_a_folder_that_is_told_is_one_word_for_a_shell(tmp_path: Path) -> None:
+    printed = new_plugin("mine", "--kind", "tool", "--into", str(tmp_path / "a $(b)"))
+    assert "$(b)/ctxplug-mine'" in printed.partition("cd '")[2]
 
 
 @settings(deadline=None, max_examples=200)

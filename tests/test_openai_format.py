@@ -320,6 +320,11 @@ def test_a_malformed_message_is_refused_with_its_path(message: dict[str, Any], p
     assert path in str(caught.value)
 
 
+def test_a_dict_in_place_of_a_role_is_told_the_way_in() -> None:
+    with pytest.raises(InvalidMessageError, match=r"is not a role; .* Message\.from_openai"):
+        Message({"role": "user", "content": "你好"})  # type: ignore[arg-type]
+
+
 def test_custom_tools_pass_and_strict_comes_back() -> None:
     custom = {"type": "custom", "custom": {"name": "write"}}
     strict = {"type": "function", "function": {"name": "f", "parameters": {}, "strict": True}}

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from ctxplug.errors import UnknownComponentError
 from ctxplug.plugins import Plugins
+from ctxplug.registry import Registry, distribution_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugin-directory.md").read_text("utf-8")
+COMMANDS = (ROOT / "docs" / "reference" / "command.md").read_text("utf-8")
 ROW = re.compile(r"^\| \[([\w-]+)\]\((\S+?)\) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 ROWS = {row[0]: row[1:] for row in ROW.findall(PAGE)}
 PROJECTS = {
@@ -64,6 +67,18 @@ def test_a_row_names_every_component_that_is_offered(
     (found,) = (info for info in plugins.list() if info.name == point)
     assert (found.status, found.distribution) == ("loaded", name)
     assert named(ROWS[name][2]) == {kind: set(names) for kind, names in found.components.items()}
+
+
+@pytest.mark.parametrize("name", sorted(PROJECTS))
+def test_what_to_install_is_told_for_each_component(name: str) -> None:
+    registry = Registry(Plugins(environ={"CTXPLUG_PLUGINS": ""}))
+    for kind, names in named(ROWS[name][2]).items():
+        for component in names:
+            with pytest.raises(UnknownComponentError, match=rf" {name}(\[{component}\])? "):
+                registry.resolve(kind, component)
+        if kind == "command":
+            assert {distribution_of(kind, command) for command in names} == {name}
+            assert all(f"`{command}`" in COMMANDS and f"/{name}/" in COMMANDS for command in names)
 
 
 def named(text: str) -> dict[str, Any]:

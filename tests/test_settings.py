@@ -160,6 +160,44 @@ def test_a_line_that_is_wrong_is_named_with_what_to_do(
     assert all(part in str(raised.value) for part in said), raised.value
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 50_000, ".".join("a" * 20_000) + " = 1", "budget = " + "9" * 5_000],
+    ids=["nested", "dotted", "long"],
+)
+def test_a_file_that_is_made_to_break_the_parser_is_refused_in_a_sentence(
+    text: str, tmp_path: Path
+) -> None:
+    _file(tmp_path, text)
+    with pytest.raises(InvalidValueError, match="is no TOML"):
+        read(MEMORY, environ={}, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "safe"),
+    [
+        ('store = "chroma+https://evil.example:443?records=a.db"', "agent.db"),
+        (r"store = '\\evil.example\share\agent.db'", "sqlite:///记忆.db"),
+        ('embedder = "sentence-transformers:./model"', "wordllama:128"),
+        ('embedder = "openai:text-embedding-3-small"', "wordllama"),
+        ('counter = "anthropic:claude-sonnet-4-5"', "tiktoken:o200k_base"),
+    ],
+)
+def test_a_file_that_nobody_named_lets_nobody_in_and_sends_nothing(
+    line: str, safe: str, tmp_path: Path
+) -> None:
+    """It may have come with a checkout, and every command that runs there reads it."""
+    name = line.partition(" ")[0]
+    path = _file(tmp_path, f"\n{line}\n")
+    with pytest.raises(InvalidValueError, match=r"ctxplug.toml:2 sets .* CTXPLUG_CONFIG=ctxplug"):
+        read(MEMORY, environ={}, folder=tmp_path)
+    said = {f"CTXPLUG_{name.upper()}": safe}
+    assert read(MEMORY, environ=said, folder=tmp_path)[name] == safe  # the file is not asked
+    assert read(MEMORY, environ={"CTXPLUG_CONFIG": str(path)})[name] in line
+    _file(tmp_path, f'{name} = "{safe}"\n')
+    assert read(MEMORY, environ={}, folder=tmp_path)[name] == safe
+
+
 def test_a_file_that_is_no_text_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "ctxplug.toml").write_bytes("store = '记忆.db'".encode("gb18030"))
     with pytest.raises(InvalidValueError, match="UTF-8"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxplug import Message, ToolCallPart, ToolResultPart
+from ctxplug import AgentMemory, Message, ToolCallPart, ToolResultPart
 from ctxplug.errors import TranscriptError
 from ctxplug.transcripts import Conversation, read_transcript
 
@@ -303,4 +303,11 @@ def test_any_bytes_are_either_conversations_or_a_transcript_error(
     file = tmp_path_factory.getbasetemp() / "any.bin"
     file.write_bytes(data)
     with pytest.raises(TranscriptError):
+        _read(file)
+
+
+def test_a_store_is_told_from_a_transcript(tmp_path: Path) -> None:
+    file = tmp_path / "agent.db"
+    AgentMemory.open(file, namespace="acme/陈伟").close()
+    with pytest.raises(TranscriptError, match="is a store, not text; `ctxplug export`"):
         _read(file)

@@ -51,6 +51,17 @@ class GivesZeros(Right):
         return rows
 
 
+class KnowsNoChinese(Right):
+    """Finds nothing in it."""
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        rows = super().embed(texts)
+        for row, text in zip(rows, texts, strict=True):
+            if text and not text.isascii():
+                row[:] = 0
+        return rows
+
+
 class FailsAtNothing(Right):
     def embed(self, texts: Sequence[str]) -> Any:
         return super().embed([texts[0], *texts[1:]])
@@ -75,6 +86,17 @@ class KnowsOneRow(Right):
         rows = super().embed(texts)
         rows[:] = 0
         rows[:, 0] = 1
+        return rows
+
+
+class KnowsOneRowOfChinese(Right):
+    """As a vocabulary in which all of it is the unknown word."""
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        rows = super().embed(texts)
+        for row, text in zip(rows, texts, strict=True):
+            if text and not text.isascii():
+                row[:] = [1, *[0] * (len(row) - 1)]
         return rows
 
 
@@ -131,6 +153,8 @@ WRONG: list[tuple[Any, set[str]]] = [
         {"test_every_row_has_length_one", "test_a_batch_gives_what_its_texts_give_alone"},
     ),
     (GivesZeros, {"test_every_row_has_length_one"}),
+    (KnowsNoChinese, {"test_every_row_has_length_one"}),
+    (KnowsOneRowOfChinese, {"test_different_sentences_have_different_rows"}),
     (FailsAtNothing, {"test_no_texts_give_no_rows"}),
     (CentresItsBatch, {"test_a_batch_gives_what_its_texts_give_alone"}),
     (

@@ -151,6 +151,27 @@ class KnowsTheLastUser(Right):
         return before == scope.namespace[-1] or None
 
 
+class JudgesOnce(Right):
+    """What it made of a text it gives to whoever says it next."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, MemoryRecord] = {}
+
+    @hookimpl
+    def judge_memory(self, record: MemoryRecord) -> MemoryRecord:
+        return self.known.setdefault(record.content, record.evolve(importance=0.5))
+
+
+class ClassifiesOnce(Right):
+    def __init__(self) -> None:
+        self.known: dict[str, str | None] = {}
+
+    @hookimpl
+    def classify(self, record: MemoryRecord) -> str | None:
+        found = "restricted" if "密码" in record.content else None
+        return self.known.setdefault(record.id, found)
+
+
 class BelongsToItsThread(Right):
     def __init__(self) -> None:
         self.thread = threading.get_ident()
@@ -191,5 +212,7 @@ WRONG: list[tuple[Any, set[str]]] = [
     (MarksRecords, {"test_nothing_that_is_passed_in_is_changed"}),
     (MarksEntries, {"test_nothing_that_is_passed_in_is_changed"}),
     (KnowsTheLastUser, {"test_other_namespaces_change_no_answer"}),
+    (JudgesOnce, {"test_a_judged_record_stays_in_its_namespace"}),
+    (ClassifiesOnce, {"test_nothing_is_kept_by_id_alone"}),
     (BelongsToItsThread, {"test_it_answers_the_same_from_several_threads"}),
 ]

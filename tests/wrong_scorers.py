@@ -116,6 +116,17 @@ class LearnsFromAll(Right):
         return 1.0
 
 
+class KnowsItById(Right):
+    """Reads each message once, and forgets that other conversations number theirs alike."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def score(self, item: Item, now: datetime, history: History) -> Any:
+        length = self.known.setdefault(item.id, len(_text(item))) if history.messages else 0
+        return min(1.0, length / 10**6) if len(history.messages) == 4 else 0.5
+
+
 class BelongsToItsThread(Right):
     def __init__(self) -> None:
         self.thread = threading.get_ident()
@@ -133,6 +144,7 @@ _MESSAGES = "test_messages_score_from_zero_to_one_and_always_the_same"
 _RECORDS = "test_records_score_from_zero_to_one_and_always_the_same"
 _OTHERS = "test_nothing_is_kept_of_another_history"
 _THREADS = "test_it_scores_the_same_from_several_threads"
+_IDS = "test_nothing_is_kept_by_id_alone"
 WRONG: list[tuple[Any, set[str]]] = [
     (HasNoName, {"test_it_has_a_name_and_a_score_method"}),
     (
@@ -141,11 +153,12 @@ WRONG: list[tuple[Any, set[str]]] = [
             _MESSAGES,
             _OTHERS,
             _THREADS,
+            _IDS,
             "test_nothing_that_is_passed_in_is_changed",
         },
     ),
     (GoesBelowZero, {_RECORDS, "test_nothing_that_is_passed_in_is_changed"}),
-    (CountsItsCalls, {_MESSAGES, _OTHERS, _THREADS}),
+    (CountsItsCalls, {_MESSAGES, _OTHERS, _THREADS, _IDS}),
     (LooksAtTheClock, {_RECORDS}),
     (Scribbles, {"test_nothing_that_is_passed_in_is_changed"}),
     (ForgetsRatings, {"test_nothing_that_is_passed_in_is_changed"}),
@@ -154,6 +167,7 @@ WRONG: list[tuple[Any, set[str]]] = [
     (GrowsWithLength, {"test_a_megabyte_on_one_line_is_scored"}),
     (NeedsItsPlace, {"test_an_item_outside_the_history_is_scored"}),
     (ReadsAllEachTime, {"test_a_long_history_is_scored_in_few_passes"}),
-    (LearnsFromAll, {_OTHERS, _THREADS}),
+    (LearnsFromAll, {_OTHERS, _THREADS, _IDS}),
+    (KnowsItById, {_IDS}),
     (BelongsToItsThread, {_THREADS}),
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
+from inspect import getdoc
 from typing import Annotated, Any
 
 import typer
@@ -104,6 +106,19 @@ for group in (
     trace,
 ):
     group.register(app)
+
+
+def _let_flow(commands: typer.Typer) -> None:
+    """Take the line breaks out of the paragraphs of the help; a terminal has its own width."""
+    for command in commands.registered_commands:
+        text = command.help or getdoc(command.callback) or ""
+        command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+    for inner in commands.registered_groups:
+        if inner.typer_instance is not None:
+            _let_flow(inner.typer_instance)
+
+
+_let_flow(app)
 
 
 def run() -> None:

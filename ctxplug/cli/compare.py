@@ -45,7 +45,7 @@ def compare_(
     model: options.Model = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page to this file.")] = None,
     png: Annotated[
-        Path | None, typer.Option("--png", help="Write a picture (needs ctxplug[plots]).")
+        Path | None, typer.Option("--png", help='Write a picture; needs the extra "plots".')
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -123,7 +123,8 @@ def write_new(lines: Iterable[bytes], path: str) -> int:
         )
     draft = f"{path}.{secrets.token_hex(8)}.new"
     try:
-        with open(draft, "xb") as file:
+        private = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)  # as a store is
+        with open(private, "wb") as file:
             count = write_lines(lines, file)
             file.flush()
             os.fsync(file.fileno())

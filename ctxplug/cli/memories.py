@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from enum import StrEnum
@@ -19,6 +18,7 @@ from ctxplug.cli.listing_group import ListingGroup
 from ctxplug.cli.memory_page import as_json, page
 from ctxplug.exchange import examine_memories, import_memories, memory_lines
 from ctxplug.plugins import installed
+from ctxplug.recall.text import folded
 from ctxplug.records import MemoryRecord
 from ctxplug.scope import namespace_key, to_namespace
 
@@ -244,13 +244,9 @@ def _fits(
     return (
         (not origin or bool({record.origin, record.origin.partition(":")[0]} & set(origin)))
         and (not trust or record.trust in set(trust))
-        and (text is None or _plain(text) in _plain(record.content))
+        and (text is None or folded(text) in folded(record.content))
         and (0 if least is None else least) <= record.importance <= (1 if most is None else most)
     )
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _print_list(found: list[MemoryRecord], k: int, full: bool) -> None:

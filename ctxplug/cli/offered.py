@@ -12,7 +12,7 @@ from typer.main import get_command
 from ctxplug.cli import screen
 from ctxplug.errors import CtxplugError, PluginError, PluginWarning
 from ctxplug.plugins import installed
-from ctxplug.registry import Registry
+from ctxplug.registry import Registry, distribution_of
 
 KIND = "command"
 
@@ -27,14 +27,29 @@ def names() -> Sequence[str]:
 def command(name: str) -> Any:
     """Return the command `name` of a plugin, ready to run; None if no plugin offers it.
 
-    One that cannot be loaded is a command that says why, so that the others still work.
+    One that cannot be loaded is a command that says why, so that the others still work; so is
+    one of a plugin of ours that is not here.
     """
     if name not in names():
-        return None
+        return _absent(name)
     try:
         found = get_command(_app(name))
     except CtxplugError as exc:
         found = get_command(_broken(str(exc)))
+    found.name = name
+    return found
+
+
+def _absent(name: str) -> Any:
+    package = distribution_of(KIND, name)
+    if package is None:
+        return None
+    found = get_command(
+        _broken(
+            f"The plugin {package} offers the command {name!r}, and it is not installed here or"
+            f" not loaded: pip install {package}. `ctxplug plugins` lists those that are."
+        )
+    )
     found.name = name
     return found
 

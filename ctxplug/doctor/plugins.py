@@ -104,6 +104,7 @@ def _end(process: subprocess.Popen[str]) -> None:
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+    process.wait()
 
 
 def _ended(code: int) -> str:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from ctxplug.recall.text import folded
+
 CANDIDATES = 1_000  # texts that are compared with one
 
 _HAN = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
@@ -82,8 +84,7 @@ def text_of(content: str) -> Text:
 
 def normal(content: str) -> str:
     """Return what equal texts have in common: no case, spaces or punctuation around."""
-    plain = unicodedata.normalize("NFKC", content).casefold()
-    return _SPACES.sub(" ", plain).strip(" .!。！,，;；")
+    return _SPACES.sub(" ", folded(content)).strip(" .!。！,，;；")
 
 
 def says_all_of(longer: Text, shorter: Text, similarity: float) -> bool:

@@ -167,6 +167,11 @@ _FORMS: dict[str, Callable[[str], Iterator[str]]] = {
 }
 
 
+def folded(text: str) -> str:
+    """Return `text` as two texts are compared: without case, full width as half."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
 def _fold(text: str) -> str:
     """Return `text` without case and accents."""
     if text.isascii():

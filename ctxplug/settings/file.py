@@ -48,6 +48,7 @@ def parse(path: str) -> SettingsFile:
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
         found = tomllib.loads(text)
+        values = dict(_flat(found))
     except OSError as exc:
         raise CannotOpenError(
             f"The settings in {path!r} cannot be read: {exc.strerror or exc}. Check the path and"
@@ -58,12 +59,12 @@ def parse(path: str) -> SettingsFile:
         raise InvalidValueError(
             f"{path} is not UTF-8 at byte {exc.start}; save it as UTF-8.", path=path
         ) from exc
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:  # a number of 5,000 digits is no TOMLDecodeError
         raise InvalidValueError(
             f'{path} is no TOML: {exc}. A line is such as: store = "agent.db".', path=path
         ) from exc
     tables = tuple(name for name, value in found.items() if isinstance(value, dict))
-    return SettingsFile(path, dict(_flat(found)), tables, text)
+    return SettingsFile(path, values, tables, text)
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ctxplug.errors import InvalidValueError
-from ctxplug.settings.file import SettingsFile, find_file, parse
+from ctxplug.settings.file import NAME, VARIABLE, SettingsFile, find_file, parse
 from ctxplug.settings.memory import ENVIRONMENT_ALONE
 from ctxplug.settings.setting import PREFIX, Setting
 
@@ -67,8 +67,9 @@ def read(
 
     `arguments` are by the setting's name: how it was said, such as "--port", and its value. A
     variable that is empty says nothing. Raises InvalidValueError for a value that does not fit,
-    and for a name in the file or the environment that is like that of a setting and is none;
-    CannotOpenError where the file that is named cannot be read.
+    for a name in the file or the environment that is like that of a setting and is none, and for
+    what a file that nobody named may not say; CannotOpenError where one that is named cannot be
+    read.
     """
     environ = os.environ if environ is None else environ
     path = find_file(environ, folder)
@@ -83,6 +84,8 @@ def read(
             given[setting.name] = Given(setting, said[1], "argument", said[0])
         else:
             given[setting.name] = _found(setting, environ, file)
+            if VARIABLE not in environ:
+                _refuse_unasked(given[setting.name])
     return Configuration(given, path)
 
 
@@ -94,6 +97,21 @@ def _found(setting: Setting, environ: Mapping[str, str], file: SettingsFile | No
         where = file.where(setting.name)
         return Given(setting, setting.converted(file.values[setting.name], where), "file", where)
     return Given(setting, setting.default, "default", "")
+
+
+def _refuse_unasked(found: Given) -> None:
+    """Raise where a file that nobody named says what may only be said on purpose.
+
+    It may have come with somebody else's work, as a checkout does.
+    """
+    reaches = found.setting.reaches
+    if found.source == "file" and reaches is not None and reaches(found.value):
+        raise InvalidValueError(
+            f"{found.where} sets {found.setting.name} to {found.text!r:.80}, which may let others"
+            " in, send what is stored elsewhere or load code; a file that nobody named may not, as"
+            f" it can come with anybody's folder. If it is yours: export {VARIABLE}={NAME}.",
+            path=found.setting.name,
+        )
 
 
 def _refuse_unknown(file: SettingsFile, settings: Sequence[Setting]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -22,12 +23,17 @@ _SECRETS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting: `name` is its place in the file, such as "server.port"; `type` an annotation."""
+    """A setting: `name` is its place in the file, such as "server.port"; `type` an annotation.
+
+    `reaches` says of a value that it lets others in, sends what is said elsewhere, or loads what
+    may be code: no file that merely lies in the current folder may say it.
+    """
 
     name: str
     type: Any
     default: Any
     meaning: str
+    reaches: Callable[[Any], bool] | None = None
 
     @property
     def group(self) -> str:

@@ -50,6 +50,7 @@ _PARTS: dict[str, Part] = {
 }
 
 MOST_OF_EXACT = 0.05  # the margin of a counter that does not estimate
+LEAST_OF_A_MEGABYTE = 1000  # tokens: no vocabulary has one of a thousand letters
 
 
 class TokenCounterSuite(Suite):
@@ -105,6 +106,17 @@ class TokenCounterSuite(Suite):
         backward = [counter.count(message) for message in messages[::-1]][::-1]
         assert forward == backward, "what was counted before a message changed its count"
 
+    def test_nothing_is_kept_of_another_message(self, counter: TokenCounter) -> None:
+        """One id may be two users' messages, and one beginning that of many texts."""
+        counter.count(Message("user", PROSE, id="m1"))
+        found, expected = (counter.count(Message("user", CHINESE * 9, id=i)) for i in ("m1", "m2"))
+        assert found == expected, (
+            f"a message was counted as {found} after another of its id, and as {expected} under a"
+            " new id: what is cached by id is another user's"
+        )
+        short, long = counter.count_text(PROSE), counter.count_text(PROSE * 9)
+        assert long > short, f"{short} tokens of a text, and {long} of it nine times over"
+
     @pytest.mark.parametrize("text", [PROSE, CHINESE, "OK", "好"], ids=ascii)
     def test_a_message_costs_at_least_its_text(self, counter: TokenCounter, text: str) -> None:
         """`count` includes the framing, `count_text` has none."""
@@ -138,9 +150,13 @@ class TokenCounterSuite(Suite):
 
     @pytest.mark.parametrize("piece", ["a", "中"], ids=ascii)
     def test_a_megabyte_without_a_space_is_counted(self, counter: TokenCounter, piece: str) -> None:
-        """A counter that is not linear is felt here."""
+        """A counter that is not linear is felt here, and one that counts words."""
         text = piece * (1_000_000 // len(piece.encode()))
-        assert counter.count_text(text) > 0, "a megabyte of text costs nothing"
+        tokens = counter.count_text(text)
+        assert tokens >= LEAST_OF_A_MEGABYTE, (
+            f"a megabyte of {piece!r} costs {tokens} tokens: Chinese has no spaces between words,"
+            " so count characters or bytes"
+        )
 
     @pytest.mark.parametrize("special", _SPECIAL)
     def test_special_tokens_count_as_the_text_they_are(

@@ -47,7 +47,11 @@ ALICE = Scope(("acme", "alice"), "trip", "planner")
 CHEN = Scope(("acme", "陈伟"), "旅行")
 TEXTS = (
     *(PROSE, CHINESE, "Call +1 415 555 0132 or write to ann.lee@example.org.", "密码是 hunter2。"),
-    *("Card 4111 1111 1111 1111, 身份证 11010519491231002X.", '{"token": "sk-abc123def456"}', ""),
+    *(
+        "Card 4111 1111 1111 1111, 身份证 11010519491231002X, 手机 13800138000.",
+        '{"token": "sk-abc123def456"}',
+        "",
+    ),
 )
 LONG = ("x", "中", "4111 ", "a@b.", "sk-", "((", '{"a":')
 VERBS = ("remember", "recall", "forget", "erase", "export", "update", "unheard-of", "访问")
@@ -136,10 +140,11 @@ class GuardSuite(Suite):
     @pytest.mark.parametrize("scope", [ALICE, CHEN], ids=["alice", "chen"])
     def test_a_judged_record_stays_in_its_namespace(self, guard: object, scope: Scope) -> None:
         """What is remembered instead is the same user's; make it with `record.evolve(...)`."""
-        answer = Asked(guard).judge_memory(preference().evolve(namespace=scope.namespace), scope)
-        if isinstance(answer, MemoryRecord):
-            assert answer.namespace == scope.namespace, (
-                f"it moves a record of {scope.namespace} to {answer.namespace}"
+        ask = Asked(guard)
+        for asked in (CHEN if scope is ALICE else ALICE, scope):
+            answer = ask.judge_memory(preference().evolve(namespace=asked.namespace), asked)
+            assert not isinstance(answer, MemoryRecord) or answer.namespace == asked.namespace, (
+                f"it moves a record of {asked.namespace} to {answer.namespace}"
             )
 
     @examples(20)
@@ -188,6 +193,17 @@ class GuardSuite(Suite):
         for _ in range(3):
             ask.all(CHEN)
         assert ask.all(ALICE) == before, "after questions of another namespace it answers otherwise"
+
+    def test_nothing_is_kept_by_id_alone(self, guard: object) -> None:
+        """A record may be updated, and an id is unique in a namespace and no further."""
+        ask = Asked(guard)
+        for number, text in enumerate(TEXTS):
+            record = preference(text)
+            found, expected = ask.classify(record), ask.classify(replace(record, id=f"n{number}"))
+            assert found == expected, (
+                f"it answers {found!r} where another record had the id, and {expected!r} under a"
+                " new id: an id is no key for a cache"
+            )
 
     def test_it_answers_the_same_from_several_threads(self, guard: object) -> None:
         """It is called on a thread of its own each time, and for many users at once."""

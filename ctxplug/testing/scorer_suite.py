@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any, overload
 
 import pytest
@@ -149,6 +150,19 @@ class ImportanceScorerSuite(Suite):
         after = _scores(scorer, said, NOW, _history(said))
         assert before == after, "after another history it scores otherwise"
 
+    def test_nothing_is_kept_by_id_alone(self, scorer: ImportanceScorer) -> None:
+        """Rule 2: ids are unique in a conversation, and no further."""
+        for first, second in permutations((_SMALL_TALK, _CASE)):
+            _scores(scorer, _of_ids(first, "m"), NOW, _history(_of_ids(first, "m")))
+            found, expected = (
+                _scores(scorer, messages, NOW, _history(messages))
+                for messages in (_of_ids(second, "m"), _of_ids(second, "n"))
+            )
+            assert found == expected, (
+                f"it scores {found} after another conversation with the same ids, and {expected}"
+                " under new ids: what is kept belongs in history.derived(make)"
+            )
+
     def test_it_scores_the_same_from_several_threads(self, scorer: ImportanceScorer) -> None:
         """Windows of many users are made at once, with one scorer."""
         said = [conversation("里斯本", 12), conversation("Lisbon", 12)]
@@ -168,6 +182,23 @@ def conversation(subject: str, count: int) -> list[Message]:
     return [
         Message(roles[n % 2], f"{subject} {n}: 订单 A{n % 5}.", id=f"m{n}", created_at=times[n])
         for n in range(count)
+    ]
+
+
+_SMALL_TALK = ("Hi.", "Good day!", "It is raining here, as it often is. 又下雨了。", "我去散步。")
+_CASE = (
+    "Where is order A1027? It cost $1,250.00, and I will complain. 我的订单呢？",
+    "I promise a refund by 2024-05-15. 我保证退款。",
+    "Never call Ann Lee before noon, please. 请不要打电话。",
+    "",
+)
+
+
+def _of_ids(texts: Sequence[str], prefix: str) -> list[Message]:
+    said = zip(texts, ("user", "assistant") * 2, strict=True)
+    return [
+        Message(role, text, id=f"{prefix}{n}", created_at=START + timedelta(minutes=n))
+        for n, (text, role) in enumerate(said)
     ]
 
 

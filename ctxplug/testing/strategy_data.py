@@ -100,10 +100,11 @@ def working_histories(draw: st.DrawFn) -> list[Message]:
     return messages
 
 
-def conversations() -> dict[str, tuple[Unit, ...]]:
-    """Return conversations worth compressing by name, the same each time."""
+def conversations(opening: str = "") -> dict[str, tuple[Unit, ...]]:
+    """Return conversations worth compressing by name, the same each time for an `opening`."""
     thinking = ThinkingPart("Which one? " * 40, signature="signature==")
-    talk = [_said(n, f"{PROSE} {CHINESE} Order {n}.", role) for n, role in enumerate(_ROLES * 12)]
+    told = f"{opening}{PROSE} {CHINESE} Order"
+    talk = [_said(n, f"{told} {n}.", role) for n, role in enumerate(_ROLES * 12)]
     thought = [
         Message(m.role, (thinking, *m.content), id=m.id, created_at=START)
         if m.role == "assistant"

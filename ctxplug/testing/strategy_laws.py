@@ -151,6 +151,14 @@ class StrategyLaws(Suite):
             _made(strategy, units)
         assert _made(strategy, talk) == before, "after another conversation it gives something else"
 
+    def test_no_other_conversation_is_told_of(self, strategy: CompressionStrategy) -> None:
+        """Rule 1: versions, ids and references are the same in many conversations."""
+        for name, units in conversations().items():
+            _made(strategy, conversations("ZEBRA-7319 ")[name])
+            assert "ZEBRA-7319" not in str(_made(strategy, units)), (
+                "it tells of another conversation: versions and ids are no key for a cache"
+            )
+
     def test_it_gives_the_same_from_several_threads(self, strategy: CompressionStrategy) -> None:
         """Windows of many users are made at once, with one strategy."""
         talks = list(conversations().values())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias
 
 from ctxplug.errors import InvalidValueError
+from ctxplug.recall.text import folded
 from ctxplug.tracing.checks import to_kind
 from ctxplug.tracing.step import Step
 
@@ -124,11 +124,6 @@ def matches(text: Text, where: str) -> bool:
     if isinstance(text, str):
         return folded(text) in folded(where)
     return text.search(where) is not None
-
-
-def folded(text: str) -> str:
-    """Return `text` as it is compared: without letter case, full width as half."""
-    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _shown(value: object) -> str:

@@ -14,6 +14,7 @@ from ctxplug import codec
 from ctxplug.errors import InvalidValueError, TranscriptError
 
 _BOM = b"\xef\xbb\xbf"
+_SQLITE = b"SQLite format 3\0"
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -71,10 +72,14 @@ def fault(path: str, line: int, reason: str) -> TranscriptError:
 
 def _opened(path: str) -> BinaryIO:
     try:
-        return open(path, "rb")
+        file = open(path, "rb")  # noqa: SIM115 - whoever asked closes it
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc
         raise TranscriptError(f"{path!r} cannot be read: {reason}.", path=path) from exc
+    if file.peek(len(_SQLITE)).startswith(_SQLITE):
+        file.close()
+        raise fault(path, 0, "this is a store, not text; `ctxplug export` writes one as JSONL")
+    return file
 
 
 def _filled(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -11,9 +11,10 @@ from typing import Any
 
 from ctxplug import codec
 from ctxplug.messages import Logged, Message, ToolResultPart
+from ctxplug.recall.text import folded
 from ctxplug.tracing.analysis.errors_told import Problem, problem_of
 from ctxplug.tracing.analysis.subject import Subject
-from ctxplug.tracing.analysis.values import fold, plain_number
+from ctxplug.tracing.analysis.values import plain_number
 from ctxplug.tracing.step import CANCELLED, TOOL, WINDOW, Step
 
 _MADE_FROM = ("base", "compactions", "budget", "counter", "policy", "system", "tools", "recalled")
@@ -201,7 +202,7 @@ def _of_step(step: Step, windows: Sequence[Step]) -> Call:
 
 def key_of(name: str, given: Mapping[str, Any]) -> str:
     """Return what is the same of two calls that ask the same, whatever their spelling."""
-    return fold(f"{name} {_canonical(given)}")
+    return folded(f"{name} {_canonical(given)}")
 
 
 def said(message: Message) -> str:

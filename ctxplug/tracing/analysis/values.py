@@ -6,12 +6,13 @@ General forms of English and Chinese texts; no list of a domain's words.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
+
+from ctxplug.recall.text import folded
 
 PROSE = 7  # words, or twice so many Chinese characters, that make a sentence
 SHORT = 6  # letters and digits; a shorter value is looked for as a whole word
@@ -38,14 +39,9 @@ _EMPTY_HAN = frozenset("的了是在有和与您请我不无未错误失败")
 _HAN_DIGITS = "〇一二三四五六七八九"
 
 
-def fold(text: str) -> str:
-    """Return the text with width and case made one."""
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
 def squash(text: str) -> str:
     """Return the letters and digits of the text alone, folded."""
-    return "".join(filter(str.isalnum, fold(text)))
+    return "".join(filter(str.isalnum, folded(text)))
 
 
 def length(text: str) -> int:
@@ -57,7 +53,7 @@ class Haystack:
     """A text to look for values in."""
 
     def __init__(self, text: str) -> None:
-        self._folded = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", fold(text))
+        self._folded = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", folded(text))
 
     @cached_property
     def _squashed(self) -> str:
@@ -65,7 +61,7 @@ class Haystack:
 
     def holds(self, value: str) -> bool:
         """Say whether the text holds `value`, spelled this way or another."""
-        value = plain_number(fold(value).strip())
+        value = plain_number(folded(value).strip())
         day = to_date(value)
         if day is not None and any(form.search(self._folded) for form in _forms(day)):
             return True
@@ -108,7 +104,7 @@ def is_specific(value: str) -> bool:
     """Say whether one value has a form that is not guessed."""
     letters = sum(c.isalpha() for c in value)
     digits = sum(c.isdigit() for c in value)
-    if _TIME.match(fold(value)) or len(value) > 200:
+    if _TIME.match(folded(value)) or len(value) > 200:
         return False
     if to_date(value) is not None:
         return True
@@ -117,7 +113,7 @@ def is_specific(value: str) -> bool:
     if "://" in value or re.fullmatch(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", value):
         return True
     if digits and letters:
-        return letters + digits >= 4 and not re.fullmatch(r"\d{1,3}[a-z]{1,3}", fold(value))
+        return letters + digits >= 4 and not re.fullmatch(r"\d{1,3}[a-z]{1,3}", folded(value))
     return letters >= SHORT and re.search(r"[/\\]", value) is not None
 
 
@@ -128,9 +124,9 @@ def is_code(value: str) -> bool:
 
 def words(text: str) -> list[str]:
     """Return the words of a text that say something: of 4 letters on, and pairs of characters."""
-    folded = fold(text)
-    found = [word for word in re.findall(r"[a-z]{4,}", folded) if word not in _EMPTY]
-    runs = re.findall(f"[{_HAN}]+", folded)
+    plain = folded(text)
+    found = [word for word in re.findall(r"[a-z]{4,}", plain) if word not in _EMPTY]
+    runs = re.findall(f"[{_HAN}]+", plain)
     pairs = [a + b for run in runs for a, b in pairwise(run)]
     return found + [pair for pair in pairs if not set(pair) & _EMPTY_HAN]
 
@@ -144,7 +140,7 @@ def is_prose(text: str) -> bool:
 
 def is_name(value: str) -> bool:
     """Say whether a value looks like a name or an address in words."""
-    if to_date(value) or _NUMBER.match(value) or _TIME.match(fold(value)):
+    if to_date(value) or _NUMBER.match(value) or _TIME.match(folded(value)):
         return False
     han = sum(_is_han(c) for c in value)
     if han:
@@ -156,7 +152,7 @@ def is_name(value: str) -> bool:
 
 def is_placeholder(value: str) -> bool:
     """Say whether a value only stands for one that was not known."""
-    return _NO_VALUE.match(fold(value).strip()) is not None
+    return _NO_VALUE.match(folded(value).strip()) is not None
 
 
 def shape(value: str) -> str:

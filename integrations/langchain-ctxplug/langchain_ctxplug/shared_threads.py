@@ -23,7 +23,7 @@ def warn_if_shared(
             f"The state of the thread {session!r} holds messages that were logged for another"
             " user: LangGraph's checkpointer finds a thread by its id alone, so the model is sent"
             " what the other one said. Give each user thread ids of their own, such as"
-            " 'alice/monday'.",
+            " 'alice-monday'.",
             UserWarning,
             stacklevel=2,
         )

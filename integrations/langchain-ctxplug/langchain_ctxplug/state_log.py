@@ -82,7 +82,7 @@ class StateLog:
         self._open_session = open_session
         self._kept = kept
         self._generations: dict[int, Generation] = {}
-        self._current: Generation | None = None
+        self.current: Generation | None = None  # that the last state stands in
 
     def sync(self, messages: Sequence[BaseMessage], budget: int) -> Generation:
         """Bring the log up to `messages`, the whole state, and return the generation of it.
@@ -90,9 +90,9 @@ class StateLog:
         Costs what is new while the state only grew. The first instruction is pinned unless it
         is long, beside `budget`. Hold `lock`.
         """
-        current = self._current
+        current = self.current
         if current is None or not self._goes_on(current, messages):
-            current = self._current = self._resolve(messages)
+            current = self.current = self._resolve(messages)
         self._append(current, messages, int(PINNED_SHARE * budget))
         return current
 
@@ -104,7 +104,7 @@ class StateLog:
         What is new is then logged beside the model's work. None if that is not plain. Hold
         `lock`.
         """
-        current = self._current
+        current = self.current
         if current is None or self.pending.count > BEHIND:
             return None
         count = len(current.seen)
@@ -122,14 +122,9 @@ class StateLog:
         self.pending.add(self._writing)
         return current, window, list(current.sent)
 
-    @property
-    def current(self) -> Generation | None:
-        """The generation that the last state stands in; None before the first one."""
-        return self._current
-
     def newest(self) -> Generation:
         """Return the generation that the thread is in, or would begin with. Hold `lock`."""
-        return self._current or self._generation(max(0, self._newest()))
+        return self.current or self._generation(max(0, self._newest()))
 
     def wrote(self, generation: Generation) -> None:
         """Take note of what was written for `generation` since `sync`. Hold `lock`."""
@@ -266,7 +261,7 @@ class StateLog:
             _leave_out_answers(generation.memory, logged)
             generation.head = generation.head and generation.head + len(logged)
         except BaseException:
-            self._current = None  # what was noted is not in the log: look again at the next call
+            self.current = None  # what was noted is not in the log: look again at the next call
             self._writing = None
             raise
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 from typing import Any
 
 import langchain.agents.factory
 import pytest
-from changed_lines import before_and_after, changed_lines
+from changed_lines import before_and_after, changed_lines, printed
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -38,13 +36,6 @@ def model_of_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     """The program names a model; the one that is made of the name is the stand-in."""
     monkeypatch.setattr(langchain.agents.factory, "init_chat_model", lambda *a, **kw: StandIn())
     monkeypatch.chdir(tmp_path)
-
-
-def printed(program: str) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(compile(program, "README.md", "exec", dont_inherit=True), {"__name__": "readme"})
-    return out.getvalue().strip()
 
 
 def test_at_most_three_lines_change() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from changed_lines import before_and_after, changed_lines
+from changed_lines import before_and_after, changed_lines, printed
 from llama_index.core import Settings
 from llama_index.core.llms import ChatMessage
 from llama_index.core.llms.mock import MockFunctionCallingLLM
@@ -32,13 +30,6 @@ def answer(messages: Sequence[ChatMessage], **_: Any) -> ChatMessage:
 def model_of_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Settings, "_llm", MockFunctionCallingLLM(response_generator=answer))
     monkeypatch.chdir(tmp_path)
-
-
-def printed(program: str) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(compile(program, "README.md", "exec", dont_inherit=True), {"__name__": "readme"})
-    return out.getvalue().strip()
 
 
 def test_at_most_three_lines_change() -> None:

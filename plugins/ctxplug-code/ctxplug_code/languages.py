@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from time import thread_time
 
 from tree_sitter import Language, Parser, Tree
 
@@ -130,6 +131,8 @@ TAGS: Mapping[str, str] = {
     "python3": "python",
 }
 _PATH = re.compile(rf"[\w@~-]\.({'|'.join(ENDINGS)})(?![\w.])")
+PARSE_SECONDS, BYTE_SECONDS = 0.2, 1e-6  # of CPU: code takes less than a fifth of either
+CHUNK = 65_536
 HINTS = 2  # lines that a text has at least if its language is to be guessed
 
 
@@ -145,9 +148,26 @@ def guesses(text: str) -> list[str]:
     return sorted((n for n in counts if counts[n] >= HINTS), key=lambda name: -counts[name])
 
 
-def parse(source: str, language: str) -> Tree:
-    """Return the syntax tree of `source`; places in it are in UTF-8 bytes."""
-    return Parser(_language(language)).parse(source.encode("utf-8", "replace"))
+def parse(source: str, language: str) -> Tree | None:
+    """Return the syntax tree of `source`; places in it are in UTF-8 bytes.
+
+    None for a text that takes far longer than code does: errors without end would take time and
+    memory that grow with the square of its length.
+    """
+    data = source.encode("utf-8", "replace")
+    end = thread_time() + PARSE_SECONDS + len(data) * BYTE_SECONDS
+
+    def read(offset: int, _place: object) -> bytes:
+        return data[offset : offset + CHUNK]
+
+    def is_late(_offset: int, _failed: bool) -> bool:
+        return thread_time() > end
+
+    try:
+        tree: Tree | None = Parser(_language(language)).parse(read, progress_callback=is_late)
+    except ValueError:  # it was ended
+        return None
+    return tree
 
 
 @cache

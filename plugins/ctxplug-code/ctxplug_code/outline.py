@@ -44,9 +44,10 @@ def cuts(source: str, language: str, spoken: Spoken, *, strict: bool, terse: boo
     keeps nothing of a body.
     """
     grammar = GRAMMARS[language]
-    root = parse(source, language).root_node
-    if strict and root.has_error:
+    tree = parse(source, language)
+    if tree is None or (strict and tree.root_node.has_error):
         return []
+    root = tree.root_node
     rows = source.split("\n")
     found: list[Cut] = []
     for node in _worth(root, grammar):

@@ -14,7 +14,7 @@ from pathlib import Path
 import ctxplug_code
 import pytest
 from ctxplug_code import strategy as strategy_module
-from ctxplug_code.languages import ENDINGS, GRAMMARS
+from ctxplug_code.languages import ENDINGS, GRAMMARS, parse
 from ctxplug_code.strategy import Code
 from ctxplug_code.texts import outlined, outlined_blocks
 from hypothesis import HealthCheck, given, settings
@@ -194,6 +194,20 @@ ALONE = {
 def test_what_is_no_code_is_left_alone(what: str) -> None:
     unit = read(ALONE[what], path="notes")
     assert reduced(unit, target=0) == (unit,)
+
+
+@pytest.mark.parametrize("language", ["python", "go", "rust"])
+def test_errors_without_end_are_given_up(language: str) -> None:
+    """Their tree takes gigabytes, and time that grows with the square of their length."""
+    text = {"python": "/*\n", "go": "!/*\n", "rust": "=*\n"}[language] * 2_000
+    assert parse(text, language) is None
+    assert outlined(text, language, lambda word: False) == text
+
+
+def test_code_as_long_as_is_read_is_not_given_up() -> None:
+    source = inspect.getsource(inspect)
+    tree = parse(source * (900_000 // len(source)), "python")
+    assert tree is not None and not tree.root_node.has_error
 
 
 def test_a_file_with_a_broken_end_still_gives_up_its_sound_bodies() -> None:

@@ -13,7 +13,7 @@ from ctxplug_pii.kinds import KINDS, Found
 from ctxplug_pii.numbers import cards, cn_ids, ibans, ssns
 from ctxplug_pii.phones import Phones
 from ctxplug_pii.secrets import keys
-from ctxplug_pii.shadow import BLOCK, shadow
+from ctxplug_pii.shadow import BLOCK, seen_alone, shadow
 
 REGIONS = ("CN", "GB", "US")
 BORDER = f"\n{BLOCK}\n"  # between texts that have nothing to do with each other
@@ -44,7 +44,14 @@ def finders(kinds: Collection[str], regions: Sequence[str]) -> tuple[Finder, ...
 
 
 def found(text: str, order: Iterable[Finder]) -> list[Found]:
-    """Return what the finders find in `text`, by place; what one took the next do not see."""
+    """Return what the finders find in `text`, by place; what one took the next do not see.
+
+    What has no width is overlooked, and is part of what it stands in.
+    """
+    return found_in_each([text], order)[0]
+
+
+def _found(text: str, order: Iterable[Finder]) -> list[Found]:
     seen = shadow(text)
     if seen is None:
         return []
@@ -59,12 +66,15 @@ def found(text: str, order: Iterable[Finder]) -> list[Found]:
 
 def found_in_each(texts: Sequence[str], order: Iterable[Finder]) -> list[list[Found]]:
     """Return what is found in each of `texts`, looking once through all of them together."""
-    starts = [0, *accumulate(len(text) + len(BORDER) for text in texts)]
+    plain = [seen_alone(text) for text in texts]
+    starts = [0, *accumulate(len(text) + len(BORDER) for text, _ in plain)]
     result: list[list[Found]] = [[] for _ in texts]
-    for one in found(BORDER.join(texts), order):
+    for one in _found(BORDER.join([text for text, _ in plain]), order):
         i = bisect_right(starts, one.start) - 1
-        place = replace(one, start=one.start - starts[i], end=one.end - starts[i])
-        result[i].append(place)
+        start, end, places = one.start - starts[i], one.end - starts[i], plain[i][1]
+        if places:
+            start, end = places[start], places[end - 1] + 1
+        result[i].append(replace(one, start=start, end=end))
     return result
 
 

@@ -18,9 +18,15 @@ _ZEROS = "٠۰०০๐"  # the digits of some scripts; full-width forms are bel
 _PLAIN = {
     **{0xFF01 + i: chr(0x21 + i) for i in range(94) if 0xFF01 + i != ord("，")},
     **{ord(zero) + i: str(i) for zero in _ZEROS for i in range(10)},
-    **dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000\t"), " "),
+    **dict.fromkeys(map(ord, "\u00a0\u202f\u205f\u3000\t"), " "),
+    **dict.fromkeys(range(0x2000, 0x200B), " "),
     **dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"),
 }
+# What has no width: soft hyphens, joiners and marks of direction, which come along when a page or
+# a contact is copied. A text's own BLOCK is one of them.
+_UNSEEN = re.compile(
+    "[\0\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]"
+)
 # An escape of JSON ends a word: in "\\nalice@..." the "n" is not part of the name.
 _ESCAPE = re.compile(r'\\(?:u[0-9a-fA-F]{4}|[nrtbf"/\\])')
 # What is made of digits and is nobody's number: identifiers and times.
@@ -42,6 +48,17 @@ def shadow(text: str) -> str | None:
     if "\\" in plain:
         plain = _ESCAPE.sub(lambda match: "\n" * len(match[0]), plain)
     return blocked(PLACEHOLDER, blocked(_NOBODYS, plain))
+
+
+def seen_alone(text: str) -> tuple[str, list[int]]:
+    """Return `text` without what has no width, and where each of its characters stood.
+
+    The places are empty where nothing was left out.
+    """
+    if (text.isascii() and BLOCK not in text) or _UNSEEN.search(text) is None:
+        return text, []
+    places = [place for place, c in enumerate(text) if _UNSEEN.match(c) is None]
+    return "".join([text[place] for place in places]), places
 
 
 def blocked(pattern: re.Pattern[str], text: str) -> str:

@@ -40,6 +40,12 @@ TAKEN = {
         "phone [email] 4155552671",
     ),
     "a column of a table": ("5,4111111111111111,13800138000,x", "5,[card],[phone],x"),
+    "marks of no width": (
+        "card 4111\u200b1111\u00ad1111\u20601111, ali\u200bce@exam\u00adple.com\u200b!",
+        "card [card], [email]\u200b!",
+    ),
+    "看不见的字符": ("电话：\u202a138\u200d0013\u20058000\u202c。", "电话：\u202a[phone]\u202c。"),
+    "a NUL before it": ("\0alice@example.com 4111\u00001111 1111 1111", "\0[email] [card]"),
     "a password in an address": (
         "https://bob:s3cret@example.com/x",
         "https://bob:[key]@example.com/x",

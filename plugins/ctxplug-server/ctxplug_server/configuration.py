@@ -6,7 +6,7 @@ Those of ServerSettings, what memories are opened with, and how it logs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
@@ -14,7 +14,7 @@ from ctxplug.errors import InvalidValueError
 from ctxplug.settings import MEMORY, VARIABLE, Configuration, Setting, read
 from ctxplug_server.limiting import Limits
 from ctxplug_server.logs import FORMATS, LEVELS, LogSettings
-from ctxplug_server.settings import ServerSettings
+from ctxplug_server.settings import ServerSettings, is_loopback
 
 __all__ = ["SETTINGS", "ServeConfiguration", "configured"]
 
@@ -44,6 +44,12 @@ _MEANINGS = {
     "poll_seconds": "Between looks for what other processes wrote.",
     "shutdown_seconds": "How long what is at work may take to finish at the end.",
 }
+# What opens it to others: their keys, their pages, their network.
+_REACHES: Mapping[str, Callable[[Any], bool]] = {
+    "host": lambda host: not is_loopback(host),
+    "keys": lambda keys: keys is not None,
+    "origins": bool,
+}
 _LOG = (
     Setting("log.format", str, "text", f"How log lines are written: {' or '.join(FORMATS)}."),
     Setting("log.level", str, "warning", f"From which level on: {', '.join(LEVELS)}."),
@@ -56,7 +62,8 @@ def _of_server() -> Iterator[Setting]:
     for field in fields(ServerSettings):
         if field.name in _MEANINGS:
             name = f"server.{field.name}"
-            yield Setting(name, types[field.name], field.default, _MEANINGS[field.name])
+            more = (field.default, _MEANINGS[field.name], _REACHES.get(field.name))
+            yield Setting(name, types[field.name], *more)
 
 
 # A request or its key says the namespace; that one is set for other commands is no mistake.

@@ -107,6 +107,25 @@ def test_a_key_in_place_of_the_file_of_keys_is_refused_and_not_printed() -> None
     assert "geheim" not in str(raised.value) and "CTXPLUG_SERVER_KEY" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "safe"),
+    [
+        ("host = '0.0.0.0'", "host = '127.0.0.1'"),
+        ("origins = ['https://evil.example']", "origins = []"),
+        ("keys = 'theirs.keys.json'", "keys = 'none'"),
+    ],
+)
+def test_a_file_that_nobody_named_lets_nobody_in(line: str, safe: str, tmp_path: Path) -> None:
+    """It may have come with a checkout, with keys that others know."""
+    file = tmp_path / "ctxplug.toml"
+    file.write_text(f"[server]\n{line}\n")
+    with pytest.raises(InvalidValueError, match=r"ctxplug\.toml:2 sets server"):
+        configured(environ={})
+    assert configured(environ={}, file=str(file)).read.file == str(file)
+    file.write_text(f"[server]\nport = 1\nhosts = ['memory.example']\n{safe}\n")
+    assert configured(environ={}).server.port == 1
+
+
 def test_what_is_set_is_shown_with_where_it_is_from(tmp_path: Path) -> None:
     (tmp_path / "ctxplug.toml").write_text("[server]\nrate = 'none'\n")
     done = _run(

@@ -13,6 +13,7 @@ from llama_index.core.memory import BaseMemory
 from ctxplug import AgentMemory
 from ctxplug.context.policy import ContextPolicy
 from ctxplug.memory_like import is_memory
+from ctxplug_llamaindex.by_reference import ByReference
 from ctxplug_llamaindex.counting import Tokenizer, counter_of, tokenizer_of
 from ctxplug_llamaindex.instrumentation import dispatcher, tell_recall, tell_window
 from ctxplug_llamaindex.messages import from_messages, to_message, to_messages
@@ -26,7 +27,7 @@ CONTEXT_SHARE = 0.75  # of a model's context window, as LlamaIndex's own memorie
 _OF_BESIDE = ("agent", "budget", "namespace", "policy", "session")
 
 
-class CtxplugMemory(BaseMemory):
+class CtxplugMemory(ByReference, BaseMemory):
     """The memory of one session, for `agent.run(..., memory=)` and for chat engines.
 
     Takes an AgentMemory, or a path or spec with the keywords of `AgentMemory.open`.
@@ -229,32 +230,6 @@ class CtxplugMemory(BaseMemory):
         """Return what finds it again: JSON without messages."""
         own = {} if self._recall else {"recall": False}
         return {**spec_of(self._memory), **own, "class_name": self.class_name()}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_dict, (self.to_dict(),)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._memory!r}>"
-
-    __str__ = __repr__
 
     # -- inside --------------------------------------------------------------------------
 

@@ -14,11 +14,12 @@ from llama_index.core.bridge.pydantic import (
 
 from ctxplug import AgentMemory
 from ctxplug.memory_like import is_memory
+from ctxplug_llamaindex.by_reference import ByReference
 from ctxplug_llamaindex.directory import Directory
 from ctxplug_llamaindex.opening import memory_of, spec_of
 
 
-class Reconnecting(BaseModel):
+class Reconnecting(ByReference, BaseModel):
     """A store on a memory: dumped as where that is kept, and copied as itself."""
 
     _memory: AgentMemory = PrivateAttr()
@@ -67,29 +68,3 @@ class Reconnecting(BaseModel):
     def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
         """Return a store on the same memory; one that lived in a process is found there only."""
         return cls(**{**data, **kwargs})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_dict, (self.to_dict(),)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._memory!r}>"
-
-    __str__ = __repr__

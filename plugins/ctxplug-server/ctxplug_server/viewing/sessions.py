@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Any
 from ctxplug.errors import InvalidValueError
 from ctxplug.inspector.reading import Reading
 from ctxplug.printable import visible
+from ctxplug.recall.text import folded
 from ctxplug.scope import Namespace, namespace_key
 from ctxplug.sessions.info import SessionState, info_of
 from ctxplug.sessions.policy import SessionPolicy
@@ -109,11 +109,11 @@ class SessionList:
         self, backend: Backend, reading: Reading, every: Sequence[_One], words: str
     ) -> Iterable[_One]:
         """Yield what is called so, best first, then that in which it was said."""
-        wanted = _folded(words).split()
+        wanted = folded(words).split()
         said = dict(self._said(reading, every, words))
         for one in every:
-            name = _folded(f"{one.info.session} {namespace_key(one.namespace)}")
-            title = _folded(self._titles.of(backend, one.namespace, one.info))
+            name = folded(f"{one.info.session} {namespace_key(one.namespace)}")
+            title = folded(self._titles.of(backend, one.namespace, one.info))
             snippet = said.get((one.namespace, one.info.session))
             if all(word in name for word in wanted):
                 yield _One(one.namespace, one.info, 3.0, snippet)
@@ -148,8 +148,8 @@ def find_info(backend: Backend, namespace: Namespace, session: str) -> SessionIn
 def snippet_of(text: str, words: str) -> str:
     """Return the place of `text` where the first of `words` stands, with what is around it."""
     line = " ".join(text.split())
-    folded = _folded(line)
-    places = [folded.find(word) for word in _parts(words)] if len(folded) == len(line) else []
+    plain = folded(line)
+    places = [plain.find(word) for word in _parts(words)] if len(plain) == len(line) else []
     at = min((place for place in places if place >= 0), default=0)
     start, end = max(0, at - AROUND), at + 2 * AROUND
     told = line[start:end]
@@ -158,19 +158,15 @@ def snippet_of(text: str, words: str) -> str:
 
 def _holds(text: str, words: str) -> bool:
     """Say whether any of `words` stands in `text`: what is near by meaning alone is not found."""
-    folded = _folded(text)
-    return any(part in folded for part in _parts(words))
+    plain = folded(text)
+    return any(part in plain for part in _parts(words))
 
 
 def _parts(words: str) -> list[str]:
     """Return the words to look for in a text: of Chinese without spaces, pairs of characters."""
     parts: list[str] = []
-    for word in _folded(words).split():
+    for word in folded(words).split():
         parts.append(word)
         if not word.isascii() and len(word) > 2:
             parts += [word[i : i + 2] for i in range(len(word) - 1)]
     return parts
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
