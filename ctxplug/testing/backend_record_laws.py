@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxplug.errors import UnsupportedError
 from ctxplug.records import MemoryRecord
 from ctxplug.storage import Backend, Delete, Put, Stream, Touch, Where
 from ctxplug.storage.backend import entry_record
@@ -32,6 +31,7 @@ from ctxplug.testing.backend_data import (
     fresh_namespace,
     memories,
     memory,
+    require_refused,
     said,
 )
 
@@ -156,8 +156,9 @@ class RecordLaws:
     ) -> None:
         where = self._store(backend, drawn, where)
         if "keyword" not in backend.capabilities:
-            with pytest.raises(UnsupportedError):
-                backend.search(where, terms=terms)
+            require_refused(
+                backend, "keyword", {"search by terms": lambda: backend.search(where, terms=terms)}
+            )
             return
         expected = {
             record.id

@@ -26,6 +26,7 @@ from ctxplug.testing.backend_data import (
     memory,
     note,
     numbers,
+    require_refused,
     said,
 )
 
@@ -99,8 +100,11 @@ class StoreLaws:
     @pytest.mark.parametrize("term", ODD_TERMS, ids=ascii)
     def test_any_word_is_found_as_it_is(self, backend: Backend, term: str) -> None:
         if "keyword" not in backend.capabilities:
-            with pytest.raises(UnsupportedError):
-                backend.search(Where(NS), terms=[term])
+            require_refused(
+                backend,
+                "keyword",
+                {"search by terms": lambda: backend.search(Where(NS), terms=[term])},
+            )
             return
         backend.write(Put(memory("with"), f"hello {term} world"))
         backend.write(Put(memory("without"), "hello x y"))
@@ -110,8 +114,9 @@ class StoreLaws:
     def test_a_query_without_words_finds_nothing(self, backend: Backend) -> None:
         backend.write(Put(memory("m"), "hello"), Put(memory("empty"), ""), Put(memory("none")))
         if "keyword" not in backend.capabilities:
-            with pytest.raises(UnsupportedError):
-                backend.search(Where(NS), terms=[])
+            require_refused(
+                backend, "keyword", {"search by terms": lambda: backend.search(Where(NS), terms=[])}
+            )
             return
         for terms in ([], [""], ["  "], ["", " "]):
             assert backend.search(Where(NS), terms=terms) == []
@@ -123,13 +128,19 @@ class StoreLaws:
         if "keyword" in backend.capabilities:
             assert len(backend.search(Where(NS), terms=terms)) == 1
         else:
-            with pytest.raises(UnsupportedError):
-                backend.search(Where(NS), terms=terms)
+            require_refused(
+                backend,
+                "keyword",
+                {"search by terms": lambda: backend.search(Where(NS), terms=terms)},
+            )
 
     def test_words_that_were_replaced_or_deleted_are_not_found(self, backend: Backend) -> None:
         if "keyword" not in backend.capabilities:
-            with pytest.raises(UnsupportedError):
-                backend.search(Where(NS), terms=["old"])
+            require_refused(
+                backend,
+                "keyword",
+                {"search by terms": lambda: backend.search(Where(NS), terms=["old"])},
+            )
             return
         backend.write(*[Put(memory(id), "old") for id in "abc"])
         backend.write(Put(memory("a"), "new"), Put(memory("b")), Delete(NS, "c"))
@@ -139,8 +150,11 @@ class StoreLaws:
 
     def test_the_better_match_comes_first(self, backend: Backend) -> None:
         if "keyword" not in backend.capabilities:
-            with pytest.raises(UnsupportedError):
-                backend.search(Where(NS), terms=["rare"])
+            require_refused(
+                backend,
+                "keyword",
+                {"search by terms": lambda: backend.search(Where(NS), terms=["rare"])},
+            )
             return
         backend.write(*[Put(memory(f"{i}"), "common filler") for i in range(20)])
         backend.write(Put(memory("both"), "common rare"), Put(memory("one"), "rare other words"))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_OPENS = re.compile(r"[ ]{0,3}(?P<fence>`{3,}+|~{3,}+)[ ]*(?P<tag>[\w+#.-]*)[^`]*\Z")
+_OPENS = re.compile(r"[ ]{0,3}(?P<fence>`{3,}+|~{3,}+)[ ]*+(?P<tag>[\w+#.-]*+)[^`]*+\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ TAGS: Mapping[str, str] = {
 _PATH = re.compile(rf"[\w@~-]\.({'|'.join(ENDINGS)})(?![\w.])")
 PARSE_SECONDS, BYTE_SECONDS = 0.2, 1e-6  # of CPU: code takes less than a fifth of either
 CHUNK = 65_536
+DEEPEST, PAIRS = 1_000, ("()", "[]", "{}", "<>")
 HINTS = 2  # lines that a text has at least if its language is to be guessed
 
 
@@ -151,9 +152,13 @@ def guesses(text: str) -> list[str]:
 def parse(source: str, language: str) -> Tree | None:
     """Return the syntax tree of `source`; places in it are in UTF-8 bytes.
 
-    None for a text that takes far longer than code does: errors without end would take time and
-    memory that grow with the square of its length.
+    None for a text that takes far longer than code does, or opens far more than it closes: errors
+    without end would take time and memory that grow with the square of its length.
     """
+    if any(source.count(left) - source.count(right) > DEEPEST for left, right in PAIRS):
+        return (
+            None  # at its end the parser looks into all that is open, and cannot be asked to stop
+        )
     data = source.encode("utf-8", "replace")
     end = thread_time() + PARSE_SECONDS + len(data) * BYTE_SECONDS
 

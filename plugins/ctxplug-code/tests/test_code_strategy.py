@@ -196,12 +196,17 @@ def test_what_is_no_code_is_left_alone(what: str) -> None:
     assert reduced(unit, target=0) == (unit,)
 
 
-@pytest.mark.parametrize("language", ["python", "go", "rust"])
+@pytest.mark.parametrize("language", ["python", "go", "rust", "java"])
 def test_errors_without_end_are_given_up(language: str) -> None:
     """Their tree takes gigabytes, and time that grows with the square of their length."""
-    text = {"python": "/*\n", "go": "!/*\n", "rust": "=*\n"}[language] * 2_000
+    text = {"python": "/*\n", "go": "!/*\n", "rust": "=*\n", "java": "a<\n"}[language] * 2_000
     assert parse(text, language) is None
     assert outlined(text, language, lambda word: False) == text
+
+
+def test_a_fence_without_end_is_read_once() -> None:
+    text = f"```{'a' * 1_000_000}`\nx"  # with backtracking this takes hours
+    assert outlined_blocks(text, lambda word: False) == text
 
 
 def test_code_as_long_as_is_read_is_not_given_up() -> None:
