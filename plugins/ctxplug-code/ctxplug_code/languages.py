@@ -133,7 +133,7 @@ TAGS: Mapping[str, str] = {
 _PATH = re.compile(rf"[\w@~-]\.({'|'.join(ENDINGS)})(?![\w.])")
 PARSE_SECONDS, BYTE_SECONDS = 0.2, 1e-6  # of CPU: code takes less than a fifth of either
 CHUNK = 65_536
-DEEPEST, PAIRS = 1_000, ("()", "[]", "{}", "<>")
+DEEPEST, PAIRS = 1_000, (("(", ")"), ("[", "]"), ("{", "}"), ("<", ">"))
 HINTS = 2  # lines that a text has at least if its language is to be guessed
 
 
