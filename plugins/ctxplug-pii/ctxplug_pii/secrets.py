@@ -21,6 +21,7 @@ _SHAPES = (
     r"hf_[A-Za-z]{30,}+",  # Hugging Face
     r"npm_[A-Za-z0-9]{36}",
     rf"pypi-AgE{_WORD}{{40,}}+",
+    rf"ctxp_[0-9a-f]{{12}}_{_WORD}{{43}}",  # ctxplug-server's own
     rf"SG\.{_WORD}{{16,}}+\.{_WORD}{{32,}}+",  # SendGrid
     rf"eyJ{_WORD}{{8,}}+\.eyJ{_WORD}{{8,}}+\.{_WORD}{{8,}}+",  # a JSON web token
 )

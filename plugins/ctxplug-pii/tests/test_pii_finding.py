@@ -88,6 +88,7 @@ TOKENS = {
     "anthropic": "sk-ant-api03-" + "Zz9_" * 10,
     "aws": "AKIA" + "IOSFODNN7EXAMPLE",
     "github": "ghp_" + "aB3" * 12,
+    "ctxplug": "ctxp_0a1b2c3d4e5f_" + "aB3-_xY" * 6 + "z",
     "slack": "xoxb-" + "1234567890-abc",
     "stripe": "sk_live_" + "4eC39HqLyjWDarjt",
     "google": "AIza" + "Sy0123456789abcdefghijklmnopqrstuvw",

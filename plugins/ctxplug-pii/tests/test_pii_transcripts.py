@@ -21,7 +21,9 @@ def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("pii_false_positives", BENCHMARK)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARK.parent)  # as when it is run
+        spec.loader.exec_module(module)
     return module
 
 
