@@ -129,7 +129,8 @@ class Tables:
         limit: int,
     ) -> list[Hit]:
         """Return the records of `where` that are nearest to `vector`."""
-        return _hits(connection, where, self._keys(connection, where, vector, embedder, limit))
+        with connection:  # one snapshot: a vector that is replaced meanwhile has another key
+            return _hits(connection, where, self._keys(connection, where, vector, embedder, limit))
 
     def nearest(
         self,
@@ -140,10 +141,11 @@ class Tables:
         limit: int,
     ) -> list[tuple[str, float]]:
         """Return the ids of the records of `where` that are nearest to `vector`, with scores."""
-        nearest = self._keys(connection, where, vector, embedder, limit)
         sql = f"SELECT v.id, r.id {_NAMED} CROSS JOIN records r ON r.rowid = v.record"
-        rows: Any = connection.execute(sql, (_array([key for key, _ in nearest]),))
-        ids = {key: unbound(id) for key, id in rows}
+        with connection:  # one snapshot, as in `search`
+            nearest = self._keys(connection, where, vector, embedder, limit)
+            rows: Any = connection.execute(sql, (_array([key for key, _ in nearest]),))
+            ids = {key: unbound(id) for key, id in rows}
         return [(ids[key], score) for key, score in nearest if key in ids]
 
     def _keys(
