@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ctxplug.storage import Embed, Put, Unembed, Where  # noqa: E402
 from ctxplug.storage.sqlite import SqliteBackend  # noqa: E402
 from ctxplug.storage.vectors import VectorTable, search, sign_codes  # noqa: E402
 from ctxplug.testing.backend_data import NS, memory  # noqa: E402
+from ctxplug.testing.backend_vector_data import embed, found  # noqa: E402
 
 DIMENSION = 100
 
@@ -177,3 +179,24 @@ def test_a_namespace_of_any_size_agrees_with_plain_numpy(
             assert [hit.record.id for hit in hits] == expected[:10]
             odd = backend.search(Where(NS, kinds=["odd"]), vector=query, limit=5)
             assert [h.record.id for h in odd] == [id for id in expected if int(id) % 2][:5]
+
+
+def test_a_vector_that_is_replaced_meanwhile_is_found(tmp_path: Path) -> None:
+    """A search is of one moment: it finds the old vector or the new one, and never none."""
+    with SqliteBackend(tmp_path / "agent.db", synchronous="off") as backend:
+        backend.write(Put(memory("a"), "x"), Put(memory("b"), "x"))
+        backend.write(embed("a", [1.0, 0.0, 0.0]), embed("b", [0.0, 1.0, 0.0]))
+        done = threading.Event()
+
+        def replace() -> None:
+            while not done.is_set():
+                backend.write(embed("a", [1.0, 0.0, 0.0]))
+
+        thread = threading.Thread(target=replace)
+        thread.start()
+        try:
+            for _ in range(400):
+                assert set(found(backend, [1.0, 0.0, 0.0], ids=["a", "b"])) == {"a", "b"}
+        finally:
+            done.set()
+            thread.join()
