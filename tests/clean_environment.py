@@ -31,7 +31,8 @@ SET = {
     "PYTHONWARNDEFAULTENCODING": "",
     "TERM": "dumb",
 }
-UNSET = ("CTXPLUG_PLUGINS", "CTXPLUG_STRICT", "PYTHONPATH", "VIRTUAL_ENV")
+# "CI" lets pytest print its summary in full, which a reader's does not.
+UNSET = ("CI", "CTXPLUG_LINES", "CTXPLUG_PLUGINS", "CTXPLUG_STRICT", "PYTHONPATH", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def lines_of(name: str, value: Any) -> Iterator[str]:
     elif inspect.isroutine(value):
         yield from signature(f"def {name}", value)
     elif isinstance(value, str | int | float | tuple):
-        yield f"{name} = {value!r}"
+        yield re.sub(r" at 0x[0-9a-f]+", "", f"{name} = {value!r}")
     else:
         yield name
 

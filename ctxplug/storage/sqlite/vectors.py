@@ -129,7 +129,7 @@ class Tables:
         limit: int,
     ) -> list[Hit]:
         """Return the records of `where` that are nearest to `vector`."""
-        with connection:  # one snapshot: a vector that is replaced meanwhile has another key
+        with connection:  # one snapshot: a vector that is replaced has another key
             return _hits(connection, where, self._keys(connection, where, vector, embedder, limit))
 
     def nearest(
@@ -144,9 +144,8 @@ class Tables:
         sql = f"SELECT v.id, r.id {_NAMED} CROSS JOIN records r ON r.rowid = v.record"
         with connection:  # one snapshot, as in `search`
             nearest = self._keys(connection, where, vector, embedder, limit)
-            rows: Any = connection.execute(sql, (_array([key for key, _ in nearest]),))
-            ids = {key: unbound(id) for key, id in rows}
-        return [(ids[key], score) for key, score in nearest if key in ids]
+            ids: Any = dict(connection.execute(sql, (_array([key for key, _ in nearest]),)))
+        return [(unbound(ids[key]), score) for key, score in nearest if key in ids]
 
     def _keys(
         self,
