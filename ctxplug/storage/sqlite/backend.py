@@ -249,8 +249,10 @@ class SqliteBackend(Backend):
         """Return the best matches for any of `terms` by BM25, or the nearest to `vector`."""
         if vector is not None:
             self._require("vector")
-            with self._reading() as connection:
-                return self._tables.search(connection, where, vector, embedder, limit)
+            # One snapshot: a vector that is replaced meanwhile has another key.
+            with self._reading() as connection, connection:
+                hits = self._tables.search(connection, where, vector, embedder, limit)
+            return hits
         terms = queries.searchable(terms)
         with self._reading() as connection:
             number = find_namespace(connection, where.namespace)
@@ -275,8 +277,9 @@ class SqliteBackend(Backend):
     ) -> list[tuple[str, float]]:
         """Return id and score of what `search` finds by `vector`, without reading records."""
         self._require("vector")
-        with self._reading() as connection:
-            return self._tables.nearest(connection, where, vector, embedder, limit)
+        with self._reading() as connection, connection:
+            found = self._tables.nearest(connection, where, vector, embedder, limit)
+        return found
 
     def occurrences(self, where: Where, terms: Sequence[str], *, limit: int) -> Occurrences:
         """Return where `terms` occur among the records of `where`."""

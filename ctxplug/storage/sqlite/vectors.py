@@ -129,8 +129,7 @@ class Tables:
         limit: int,
     ) -> list[Hit]:
         """Return the records of `where` that are nearest to `vector`."""
-        with connection:  # one snapshot: a vector that is replaced has another key
-            return _hits(connection, where, self._keys(connection, where, vector, embedder, limit))
+        return _hits(connection, where, self._keys(connection, where, vector, embedder, limit))
 
     def nearest(
         self,
@@ -142,9 +141,8 @@ class Tables:
     ) -> list[tuple[str, float]]:
         """Return the ids of the records of `where` that are nearest to `vector`, with scores."""
         sql = f"SELECT v.id, r.id {_NAMED} CROSS JOIN records r ON r.rowid = v.record"
-        with connection:  # one snapshot, as in `search`
-            nearest = self._keys(connection, where, vector, embedder, limit)
-            ids: Any = dict(connection.execute(sql, (_array([key for key, _ in nearest]),)))
+        nearest = self._keys(connection, where, vector, embedder, limit)
+        ids: Any = dict(connection.execute(sql, (_array([key for key, _ in nearest]),)))
         return [(unbound(ids[key]), score) for key, score in nearest if key in ids]
 
     def _keys(
