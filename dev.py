@@ -92,6 +92,7 @@ SAME_ALONE = (
     "test_context_edit.py",
     "test_context_policy.py",
     "test_dedupe.py",
+    "test_distributions.py",
     "test_docs_site.py",
     "test_digest.py",
     "test_doctor.py",
