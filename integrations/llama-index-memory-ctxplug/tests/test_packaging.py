@@ -95,7 +95,7 @@ def test_it_is_named_and_pinned_as_llamaindex_s_packages_are() -> None:
     project, hub = data["project"], data["tool"]["llamahub"]
     assert project["name"] == "llama-index-memory-ctxplug"
     assert project["version"] == version("ctxplug")
-    assert "llama-index-core>=0.14.23,<0.15" in project["dependencies"]
+    assert "llama-index-core>=0.14.25,<0.15" in project["dependencies"]
     module = import_module(hub["import_path"])
     assert set(hub["class_authors"]) <= set(module.__all__)
 
